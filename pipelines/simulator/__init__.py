@@ -1,0 +1,1 @@
+"""An embedded market: one seeded, coherent world, written in the formats of real venues."""

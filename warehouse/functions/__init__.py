@@ -1,0 +1,1 @@
+"""Pure numerics: arrays in, arrays out, a status instead of an exception."""

@@ -1,0 +1,1 @@
+"""The function registry bound to engines."""
