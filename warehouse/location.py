@@ -1,0 +1,123 @@
+"""Where the data folder is, how it is laid out, and which world it holds."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+Origin = Literal["real", "simulator"]
+Clock = Callable[[], datetime]
+
+
+class WrongWorld(ValueError):
+    """The folder holds data of another origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a data folder holds. Real and simulated data never share a folder."""
+
+    origin: Origin
+    mode: Literal["archive", "live"] = "archive"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A data folder. Nothing outside this class spells a path below it."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        return self.root / "lake"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "quarantine"
+
+    @property
+    def work(self) -> Path:
+        return self.root / "work"
+
+    @property
+    def issued(self) -> Path:
+        return self.root / "issued"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def truth(self) -> Path:
+        return self.root / "truth"
+
+    @property
+    def pointer(self) -> Path:
+        return self.published / "current.duckdb"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.work / "warehouse.duckdb"
+
+    def as_of_warehouse(self, as_of: datetime) -> Path:
+        return self.work / f"as_of_{as_of:%Y%m%dT%H%M%S%fZ}.duckdb"
+
+    def world(self) -> World | None:
+        """The world the folder holds, or None while it is empty."""
+        path = self.root / "world.json"
+        if not path.exists():
+            return None
+        return World(**json.loads(path.read_text()))
+
+    def claim(self, wanted: World) -> World:
+        """Make the folder hold `wanted`, or raise `WrongWorld` naming folder and both origins."""
+        held = self.world()
+        if held is None:
+            self.root.mkdir(parents=True, exist_ok=True)
+            text = {"origin": wanted.origin, "mode": wanted.mode, "seed": wanted.seed}
+            write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
+            return wanted
+        if held.origin != wanted.origin:
+            raise WrongWorld(
+                f"{self.root}: holds {held.origin} data and cannot take {wanted.origin} data; "
+                "name another folder with --data"
+            )
+        return held
+
+
+def default_root() -> Path:
+    """`HEDGEHOUSE_DATA`, else warehouse/data below the project."""
+    named = os.environ.get("HEDGEHOUSE_DATA")
+    return Path(named) if named else Path(__file__).parent / "data"
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace `path` so that a reader, or a machine that loses power, sees the old bytes or the new."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the folder's entries durable: a rename alone is atomic, not durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
