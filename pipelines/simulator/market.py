@@ -1,0 +1,162 @@
+"""What does one seeded day look like on disk? Archive files as the venues write them, and the truth."""
+
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pipelines.simulator import binance, chain, files, funding, portfolio, prints, tardis
+from pipelines.simulator.binance import BadRow, Gap
+from pipelines.simulator.chain import Board
+from pipelines.simulator.paths import State, simulate
+from pipelines.simulator.prints import Prints
+from pipelines.simulator.tardis import Silence
+from pipelines.simulator.world import COINS, LISTINGS, Floats, epoch_us
+
+DAY = date(2026, 3, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What was written, and what was planted in it."""
+
+    seed: int
+    day: date
+    archives: Path  # import this folder,
+    portfolio: Path  # then this one
+    files: tuple[Path, ...]
+    trade_count: int  # valid rows of the day itself in all trade files
+    edge_count: int  # rows of the neighbouring days
+    option_count: int  # rows of the chain
+    snapshot_count: int
+    gap: Gap
+    bad_rows: tuple[BadRow, ...]
+    silence: Silence
+    atm_vols: pl.DataFrame  # underlying, expires_at, snapshot_at, forward, atm_iv
+
+
+def write(
+    folder: Path, *, seed: int, day: date = DAY, size: float = 1.0, truth: Path | None = None
+) -> Market:
+    """Write one UTC day of BTC and ETH below `folder`; the same arguments give the same bytes.
+
+    `size` scales the number of prints (about 338,000 at 1). `truth` receives what was planted, as
+    one Parquet file per table. Raises ValueError for a negative seed or a size not above zero.
+    """
+    if seed < 0 or not size > 0:
+        raise ValueError(f"world: seed was {seed}, size was {size}; need seed >= 0 and size > 0")
+    states = simulate(COINS, seed, size)
+    everything = [prints.prints(states[listing.coin.name], listing) for listing in LISTINGS]
+    days = [p.of_day(0) for p in everything]
+    boards = {name: chain.board(state, day) for name, state in states.items()}
+    snapshot_s = chain.snapshot_seconds(size)
+    settlements = [funding.settlements(state, seed, day) for state in states.values()]
+    options = tardis.options_chain(
+        [
+            (state, chain.quotes(state, boards[name], snapshot_s, seed))
+            for name, state in states.items()
+        ],
+        seed,
+        day,
+    )
+    recorded = {
+        ("options_chain", "OPTIONS"): options,
+        ("quotes", "FUTURES"): tardis.quotes(states, seed, day, size),
+        ("derivative_ticker", "FUTURES"): tardis.derivative_ticker(states, seed, day),
+        ("trades", "PERPETUALS"): tardis.trades(
+            [p for p in days if p.listing.market == "deribit"], seed, day
+        ),
+    }
+    archives = folder / "archives"
+    at_binance = [p for p in everything if p.listing.market != "deribit"]
+    written = [path for p in at_binance for path in binance.write_trades(archives, p, day)]
+    for name, rows in zip(states, settlements, strict=True):
+        written.append(binance.write_funding(archives, f"{name}USDT", rows, day))
+    written += tardis.write(archives, day, recorded)
+    written += portfolio.write(folder, states, boards, day)
+    flawed = next(p for p in days if p.listing.instrument_id == binance.FLAWED)
+    gap, bad_rows = binance.planted_gap(flawed, day), binance.planted_bad_rows(flawed)
+    lost = gap.last_id - gap.first_id + 1 + len(bad_rows)
+    vols = pl.concat(
+        [atm_vols(state, boards[name], snapshot_s, day) for name, state in states.items()]
+    )
+    market = Market(
+        seed=seed,
+        day=day,
+        archives=archives,
+        portfolio=folder / "portfolio",
+        files=tuple(written),
+        trade_count=sum(len(p) for p in days if p.listing.market != "deribit")
+        - lost
+        + len(recorded["trades", "PERPETUALS"]),
+        edge_count=sum(len(p) - len(p.of_day(0)) for p in at_binance),
+        option_count=len(options),
+        snapshot_count=len(snapshot_s),
+        gap=gap,
+        bad_rows=bad_rows,
+        silence=tardis.silence(day),
+        atm_vols=vols,
+    )
+    if truth is not None:
+        _write_truth(truth, market, states, days, settlements)
+    return market
+
+
+def atm_vols(state: State, board: Board, snapshot_s: Floats, day: date) -> pl.DataFrame:
+    """The planted forward and at-the-money vol, one row per expiry and snapshot while listed."""
+    expires_s, forward, vols = chain.atm_vols(state, board, snapshot_s)
+    snapshots, expires = np.meshgrid(snapshot_s, expires_s, indexing="ij")
+    midnight = epoch_us(day)
+
+    def instants(seconds: Floats) -> pl.Series:
+        stamps = (seconds.ravel() * 1e6).astype(np.int64) + midnight
+        return pl.Series(stamps).cast(pl.Datetime("us", "UTC"))
+
+    frame = pl.DataFrame(
+        {
+            "underlying": pl.repeat(state.coin.name, vols.size, eager=True),
+            "expires_at": instants(expires),
+            "snapshot_at": instants(snapshots),
+            "forward": forward.ravel(),
+            "atm_iv": vols.ravel(),
+        }
+    )
+    return frame.filter(pl.col("atm_iv").is_not_nan())
+
+
+def _write_truth(
+    truth: Path,
+    market: Market,
+    states: dict[str, State],
+    days: list[Prints],
+    settlements: list[pl.DataFrame],
+) -> None:
+    midnight = epoch_us(market.day)
+    tables = {
+        "trades": pl.concat([prints.truth(p, midnight) for p in days]),
+        "atm_vols": market.atm_vols,
+        "funding": pl.concat(settlements),
+        "gaps": pl.DataFrame([asdict(market.gap)]),
+        "bad_rows": pl.DataFrame([asdict(row) for row in market.bad_rows]),
+        "silences": pl.DataFrame([asdict(market.silence)]),
+        "episodes": pl.DataFrame([asdict(e) for s in states.values() for e in s.episodes]),
+        "impact_1h": pl.concat([_impact(s, midnight) for s in states.values()]),
+    }
+    for name, frame in tables.items():
+        files.write_table(truth, name, frame)
+
+
+def _impact(state: State, midnight_us: int) -> pl.DataFrame:
+    """Planted impact of net taker flow on Binance, spot and USD-M together, hour by hour."""
+    hours = np.arange(24)
+    return pl.DataFrame(
+        {
+            "underlying": pl.repeat(state.coin.name, len(hours), eager=True),
+            "hour_at": pl.Series(hours * 3_600_000_000 + midnight_us).cast(
+                pl.Datetime("us", "UTC")
+            ),
+            "impact_bps_per_million_usd": state.impact_bps[1:-1],
+        }
+    )

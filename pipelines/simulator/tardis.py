@@ -1,0 +1,249 @@
+"""How does Tardis spell what Deribit said? Microsecond stamps, sorted by time of arrival."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pipelines.simulator import chain, files, funding, mixture
+from pipelines.simulator.chain import Quotes
+from pipelines.simulator.paths import State
+from pipelines.simulator.prints import HALF_SPREAD, Prints
+from pipelines.simulator.world import DAY_S, Coin, Floats, Ints, epoch_us, instant, stream
+
+SILENT_COIN = "ETH"
+SILENT_FROM_S, SILENT_UNTIL_S = 10 * 3_600, 12.5 * 3_600
+TICKER_STEP_S = 60.0
+OPEN_INTEREST_USD = {"BTC": 900_000_000, "ETH": 350_000_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stretch in which the recorder of one instrument was deaf."""
+
+    instrument_id: str
+    started_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A perpetual or dated future as Deribit names it."""
+
+    coin: Coin
+    symbol: str
+    tick: float
+    expires_s: float | None
+
+    def fair(self, state: State, at: Floats) -> Floats:
+        if self.expires_s is None:
+            return state.perpetual("deribit", at)
+        return state.forward(at, np.array(self.expires_s))
+
+
+def instruments(coin: Coin, day: date) -> tuple[Instrument, ...]:
+    """The perpetual and the two dated futures of a coin."""
+    dated = (
+        Instrument(
+            coin,
+            f"{coin.name}-{chain.venue_date(expiry)}",
+            coin.future_tick,
+            chain.expiry_seconds(day, expiry),
+        )
+        for expiry in chain.future_expiries(day)
+    )
+    return (Instrument(coin, f"{coin.name}-PERPETUAL", coin.perpetual_tick, None), *dated)
+
+
+def silence(day: date) -> Silence:
+    """When nothing of the silent coin's perpetual was recorded."""
+    return Silence(
+        f"deribit:{SILENT_COIN}/USD:{SILENT_COIN}",
+        instant(day, SILENT_FROM_S),
+        instant(day, SILENT_UNTIL_S),
+    )
+
+
+def path(folder: Path, kind: str, day: date, group: str) -> Path:
+    """The name of a downloaded Tardis file."""
+    return folder / "tardis" / f"deribit_{kind}_{day.isoformat()}_{group}.csv.gz"
+
+
+def is_silent(symbol: str, at: Floats) -> np.ndarray:
+    """Whether the recorder heard nothing of `symbol` then (seconds after midnight)."""
+    if symbol != f"{SILENT_COIN}-PERPETUAL":
+        return np.zeros(len(at), dtype=bool)
+    return (at >= SILENT_FROM_S) & (at < SILENT_UNTIL_S)
+
+
+def _frame(symbols: pl.Series, at: Floats, delay_us: Ints, day: date) -> pl.DataFrame:
+    """The columns that open every file: venue stamps in whole milliseconds, arrival a little later."""
+    stamp = np.floor(at * 1e3).astype(np.int64) * 1_000 + epoch_us(day)
+    return pl.DataFrame(
+        {
+            "exchange": pl.repeat("deribit", len(at), eager=True),
+            "symbol": symbols,
+            "timestamp": stamp,
+            "local_timestamp": stamp + delay_us,
+        }
+    )
+
+
+def _delays(rng: np.random.Generator, count: int) -> Ints:
+    return rng.integers(3_000, 45_000, count)
+
+
+def _sorted(parts: list[pl.DataFrame], day: date) -> pl.DataFrame:
+    """By arrival; a row that arrives after midnight belongs to the next day's file."""
+    end = epoch_us(day) + DAY_S * 1_000_000
+    rows = pl.concat(parts).filter(pl.col("local_timestamp") < end)
+    return rows.sort("local_timestamp", "symbol", maintain_order=True)
+
+
+def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.DataFrame:
+    """Top of book of perpetuals and futures, every ten seconds at full size, amounts in USD."""
+    step = float(np.clip(10 / size, 1, 60))
+    parts = []
+    for state in states.values():
+        for instrument in instruments(state.coin, day):
+            rng = stream(seed, instrument.symbol, "quotes")
+            at = np.arange(0.5, DAY_S - 1, step)
+            at = at + rng.uniform(0, 0.4 * step, len(at)).clip(0, DAY_S - 1 - at)
+            at = at[~is_silent(instrument.symbol, at)]
+            bid, ask = _book(instrument, state, at)
+            unit = state.coin.perpetual_contract_usd
+            amounts = [
+                unit * np.ceil(2e4 / unit * np.exp(rng.standard_normal(len(at)))) for _ in "ba"
+            ]
+            name = pl.repeat(instrument.symbol, len(at), eager=True)
+            parts.append(
+                _frame(name, at, _delays(rng, len(at)), day).with_columns(
+                    ask_amount=pl.Series(amounts[1]),
+                    ask_price=pl.Series(ask),
+                    bid_price=pl.Series(bid),
+                    bid_amount=pl.Series(amounts[0]),
+                )
+            )
+    return _sorted(parts, day)
+
+
+def _book(instrument: Instrument, state: State, at: Floats) -> tuple[Floats, Floats]:
+    fair, tick = instrument.fair(state, at), instrument.tick
+    half = HALF_SPREAD["deribit"] * fair * (1.0 if instrument.expires_s is None else 3.0)
+    bid = np.floor((fair - half) / tick) * tick
+    ask = np.ceil((fair + half) / tick) * tick
+    return np.round(bid, 2), np.round(ask, 2)
+
+
+def derivative_ticker(states: dict[str, State], seed: int, day: date) -> pl.DataFrame:
+    """Funding, open interest (USD), last, index and mark of perpetuals and futures each minute."""
+    parts = []
+    for state in states.values():
+        for place, instrument in enumerate(instruments(state.coin, day)):
+            rng = stream(seed, instrument.symbol, "ticker")
+            at = np.arange(1.0, DAY_S, TICKER_STEP_S)
+            at = at + rng.uniform(0, 5, len(at))
+            at = at[~is_silent(instrument.symbol, at)]
+            index, mark = state.spot(at), instrument.fair(state, at)
+            last = _book(instrument, state, at)[int(rng.integers(2))]
+            unit = state.coin.perpetual_contract_usd
+            walk = np.cumsum(rng.normal(0, 2e-4, len(at)))
+            interest = OPEN_INTEREST_USD[state.coin.name] / (1, 6, 4)[place] * np.exp(walk)
+            rate = funding.damped_rate(mark / index - 1).round(8)
+            is_perpetual = instrument.expires_s is None
+            name = pl.repeat(instrument.symbol, len(at), eager=True)
+            parts.append(
+                _frame(name, at, _delays(rng, len(at)), day).with_columns(
+                    # the venue pays continuously: there is no settlement time and no forecast
+                    funding_timestamp=pl.lit(None, pl.Int64),
+                    funding_rate=pl.Series(rate if is_perpetual else np.full(len(at), np.nan)),
+                    predicted_funding_rate=pl.lit(None, pl.Float64),
+                    open_interest=pl.Series(unit * np.round(interest / unit)),
+                    last_price=pl.Series(last),
+                    index_price=pl.Series(index.round(2)),
+                    mark_price=pl.Series(mark.round(2)),
+                )
+            )
+    return _sorted(parts, day).with_columns(pl.col("funding_rate").fill_nan(None))
+
+
+def trades(prints: list[Prints], seed: int, day: date) -> pl.DataFrame:
+    """Prints of the perpetuals; amounts in US dollars, ids as the venue numbers them."""
+    parts = []
+    for p in prints:
+        rng = stream(seed, p.listing.symbol, "arrival")
+        prefix = "" if p.listing.coin.name == "BTC" else f"{p.listing.coin.name}-"
+        name = pl.repeat(p.listing.symbol, len(p), eager=True)
+        parts.append(
+            _frame(name, p.at_us / 1e6, _delays(rng, len(p)), day)
+            .with_columns(
+                id=pl.Series(p.trade_id).cast(pl.String).str.replace("^", prefix),
+                side=pl.Series(np.where(p.sign > 0, "buy", "sell")),
+                price=pl.Series(p.price),
+                amount=pl.Series(p.lots * p.listing.contract_usd),
+            )
+            .filter(~pl.Series(is_silent(p.listing.symbol, p.at_us / 1e6)))
+        )
+    return _sorted(parts, day)
+
+
+def options_chain(chains: list[tuple[State, Quotes]], seed: int, day: date) -> pl.DataFrame:
+    """Every listed option at every snapshot, stamped a little before it; IV in percent."""
+    return _sorted([_chain(state, q, seed, day) for state, q in chains], day)
+
+
+def _chain(state: State, q: Quotes, seed: int, day: date) -> pl.DataFrame:
+    rng = stream(seed, state.coin.name, "options_chain")
+    on, board = q.is_listed, q.board
+    option = np.broadcast_to(np.arange(len(board)), on.shape)[on]
+    at = (np.broadcast_to(q.snapshot_s[:, None], on.shape) - q.lag_s)[on]
+    forward, t_years, mark_iv = q.forward[on], q.t_years[on], q.mark_iv[on]
+    strike, is_call = board.strike[option], board.is_call[option]
+    bid, ask, mark = q.bid[on], q.ask[on], q.mark[on].round(4)
+
+    def percent(coin_price: Floats) -> Floats:
+        known = np.nan_to_num(coin_price)
+        vols = mixture.implied_vol(known * forward, forward, strike, t_years, is_call)
+        return np.round(100 * vols, 2)
+
+    futures = {chain.venue_date(e) for e in chain.future_expiries(day)}
+    indexes = [
+        f"{'' if chain.venue_date(e) in futures else 'SYN.'}{state.coin.name}-{chain.venue_date(e)}"
+        for e in board.expiry
+    ]
+    delta, gamma, vega, theta, rho = mixture.greeks(forward, strike, mark_iv, t_years, is_call)
+    lot = state.coin.option_lot
+    expiration = epoch_us(day) + (board.expires_s * 1e6).astype(np.int64)
+    rows = _frame(pl.Series(board.symbol)[option], at, _delays(rng, len(at)), day).with_columns(
+        type=pl.Series(np.where(is_call, "call", "put")),
+        strike_price=pl.Series(strike.astype(np.int64)),
+        expiration=pl.Series(expiration[option]),
+        open_interest=pl.Series((q.open_interest_lots[on] * lot).round(1)),
+        last_price=pl.Series(q.last[on]),
+        bid_price=pl.Series(bid),
+        bid_amount=pl.Series(np.where(np.isnan(bid), np.nan, (q.bid_lots[on] * lot).round(1))),
+        bid_iv=pl.Series(percent(bid)),
+        ask_price=pl.Series(ask),
+        ask_amount=pl.Series(np.where(np.isnan(ask), np.nan, (q.ask_lots[on] * lot).round(1))),
+        ask_iv=pl.Series(percent(ask)),
+        mark_price=pl.Series(mark),
+        mark_iv=pl.Series(np.round(100 * mark_iv, 2)),
+        underlying_index=pl.Series(indexes)[option],
+        underlying_price=pl.Series(forward.round(4)),
+        delta=pl.Series(delta.round(5)),
+        gamma=pl.Series(gamma.round(5)),
+        vega=pl.Series(vega.round(5)),
+        theta=pl.Series(theta.round(5)),
+        rho=pl.Series(rho.round(5)),
+    )
+    return rows.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def write(folder: Path, day: date, tables: dict[tuple[str, str], pl.DataFrame]) -> list[Path]:
+    """One file per (kind, group)."""
+    return [
+        files.write_gzip(path(folder, kind, day, group), frame)
+        for (kind, group), frame in tables.items()
+    ]
