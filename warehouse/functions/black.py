@@ -1,0 +1,188 @@
+"""What is an option worth on its forward, which volatility does a price imply, how does it move?
+
+Black (1976), undiscounted: prices are in the forward's currency. Volatilities are annualised
+decimals, `t_years` is ACT/365. Arguments broadcast; data never raises: what is undefined is NaN,
+and `implied_vol` says why.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warehouse.functions.compiled import kernel
+from warehouse.functions.normal import density, distribution
+from warehouse.functions.normalised import invert
+from warehouse.functions.normalised import price as normalised_price
+
+Floats = NDArray[np.float64]
+
+EPSILON = 2.0**-52
+
+
+class Status(IntEnum):
+    """What came of inverting one price; the volatility is NaN unless `OK`."""
+
+    OK = 0
+    BELOW_INTRINSIC = 1
+    AT_INTRINSIC = 2
+    ABOVE_BOUND = 3
+    NO_QUOTE = 4
+    EXPIRED = 5
+    NOT_FINITE = 6
+
+
+OK, BELOW_INTRINSIC, AT_INTRINSIC, ABOVE_BOUND, NO_QUOTE, EXPIRED, NOT_FINITE = map(int, Status)
+
+
+@dataclass(frozen=True, slots=True)
+class Greeks:
+    """Per unit of underlying: vega per 1.00 of volatility, theta per year; NaN where undefined."""
+
+    delta: Floats
+    gamma: Floats
+    vega: Floats
+    theta: Floats
+
+
+def price(
+    forward: ArrayLike, strike: ArrayLike, t_years: ArrayLike, vol: ArrayLike, is_call: ArrayLike
+) -> Floats:
+    """Undiscounted price; the intrinsic value where vol or time is zero.
+
+    NaN unless forward and strike are above zero, vol and time at least zero, and all four finite.
+
+    >>> price(100.0, 100.0, 1.0, 0.2, True).round(6)
+    array(7.965567)
+    """
+    (f, k, t, v, call), shape = _flat((forward, strike, t_years, vol), is_call)
+    return _prices(f, k, t, v, call).reshape(shape)
+
+
+def implied_vol(
+    price: ArrayLike, forward: ArrayLike, strike: ArrayLike, t_years: ArrayLike, is_call: ArrayLike
+) -> tuple[Floats, NDArray[np.int8]]:
+    """Annualised volatility and `Status` of each undiscounted price.
+
+    A price of zero or NaN is `NO_QUOTE`; one within a rounding error of the intrinsic value of an
+    in-the-money option is `AT_INTRINSIC`, since its volatility would be noise. Forward and strike
+    must be finite and above zero, else `NOT_FINITE`.
+
+    >>> implied_vol(7.965567455405804, 100.0, 100.0, 1.0, True)[0].round(12)
+    array(0.2)
+    """
+    (p, f, k, t, call), shape = _flat((price, forward, strike, t_years), is_call)
+    vol, status = _implied_vols(p, f, k, t, call)
+    return vol.reshape(shape), status.reshape(shape)
+
+
+def greeks(
+    forward: ArrayLike, strike: ArrayLike, t_years: ArrayLike, vol: ArrayLike, is_call: ArrayLike
+) -> Greeks:
+    """Delta, gamma, vega and theta to the forward; NaN at zero vol or time, where they jump."""
+    (f, k, t, v, call), shape = _flat((forward, strike, t_years, vol), is_call)
+    return Greeks(*(row.reshape(shape) for row in _greeks(f, k, t, v, call)))
+
+
+def _flat(
+    numbers: tuple[ArrayLike, ...], is_call: ArrayLike
+) -> tuple[list[NDArray[Any]], tuple[int, ...]]:
+    arrays = [np.asarray(a, dtype=np.float64) for a in numbers]
+    whole = np.broadcast_arrays(*arrays, np.asarray(is_call, dtype=np.bool_))
+    # Copies: numba compiles a kernel anew for each pattern of read-only or strided arguments.
+    return [a.flatten() for a in whole], whole[0].shape
+
+
+@kernel
+def log_moneyness(forward: float, strike: float) -> float:
+    """ln(F/K), exact to rounding near the money, where the difference has no rounding error."""
+    gap = forward - strike
+    if abs(gap) < 0.5 * strike:
+        return math.log1p(gap / strike)
+    return math.log(forward / strike)
+
+
+@kernel
+def status_of(price: float, forward: float, strike: float, t_years: float, is_call: bool) -> int:
+    """Why a price has no volatility, or `OK`."""
+    if not (0.0 < forward < math.inf and 0.0 < strike < math.inf and abs(t_years) < math.inf):
+        return NOT_FINITE
+    if t_years <= 0.0:
+        return EXPIRED
+    if price == 0.0 or math.isnan(price):
+        return NO_QUOTE
+    if math.isinf(price):
+        return NOT_FINITE
+    intrinsic = max(forward - strike, 0.0) if is_call else max(strike - forward, 0.0)
+    bound = forward if is_call else strike
+    noise = EPSILON * max(forward, strike) if intrinsic > 0.0 else 0.0
+    if price < intrinsic - noise:
+        return BELOW_INTRINSIC
+    if price <= intrinsic + noise:
+        return AT_INTRINSIC
+    return ABOVE_BOUND if price >= bound * (1.0 - EPSILON) else OK
+
+
+@kernel
+def _implied_vols(
+    price: Floats,
+    forward: Floats,
+    strike: Floats,
+    t_years: Floats,
+    is_call: NDArray[np.bool_],
+) -> tuple[Floats, NDArray[np.int8]]:
+    vol = np.full(price.size, np.nan)
+    status = np.empty(price.size, np.int8)
+    for i in range(price.size):
+        p, f, k, call = price[i], forward[i], strike[i], is_call[i]
+        status[i] = status_of(p, f, k, t_years[i], call)
+        if status[i] == OK:
+            scale = math.sqrt(f) * math.sqrt(k)
+            # Both differences come from the price itself: neither inherits the other's rounding.
+            intrinsic = max(f - k, 0.0) if call else max(k - f, 0.0)
+            lack = ((f if call else k) - p) / scale
+            x = -abs(log_moneyness(f, k))
+            vol[i] = invert(x, (p - intrinsic) / scale, lack) / math.sqrt(t_years[i])
+    return vol, status
+
+
+@kernel
+def _prices(
+    forward: Floats, strike: Floats, t_years: Floats, vol: Floats, is_call: NDArray[np.bool_]
+) -> Floats:
+    out = np.empty(forward.size)
+    for i in range(forward.size):
+        f, k = forward[i], strike[i]
+        s = vol[i] * math.sqrt(t_years[i])
+        if not (
+            0.0 < f < math.inf and 0.0 < k < math.inf and 0.0 <= s < math.inf and vol[i] >= 0.0
+        ):
+            out[i] = math.nan
+            continue
+        out[i] = max(f - k, 0.0) if is_call[i] else max(k - f, 0.0)
+        if s > 0.0:
+            scale = math.sqrt(f) * math.sqrt(k)
+            out[i] += scale * normalised_price(-abs(log_moneyness(f, k)), s)
+    return out
+
+
+@kernel
+def _greeks(
+    forward: Floats, strike: Floats, t_years: Floats, vol: Floats, is_call: NDArray[np.bool_]
+) -> Floats:
+    out = np.full((4, forward.size), np.nan)
+    for i in range(forward.size):
+        f, k = forward[i], strike[i]
+        root_t = math.sqrt(t_years[i])
+        s = vol[i] * root_t
+        if 0.0 < f < math.inf and 0.0 < k < math.inf and 0.0 < s < math.inf and vol[i] > 0.0:
+            d1 = log_moneyness(f, k) / s + 0.5 * s
+            phi = density(d1)
+            out[0, i] = distribution(d1) if is_call[i] else -distribution(-d1)
+            out[1, i] = phi / (f * s)
+            out[2, i] = f * phi * root_t
+            out[3, i] = -0.5 * f * phi * vol[i] / root_t
+    return out
