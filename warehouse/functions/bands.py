@@ -21,7 +21,7 @@ def whalley_wilmott(
     Whalley & Wilmott (1997), Mathematical Finance 7(3), equation for small proportional costs.
 
     >>> whalley_wilmott(60_000, 2e-5, 5e-4, 1e-5, 1.0).round(5)
-    array(0.12164)
+    np.float64(0.12164)
     """
     cost = np.where(np.less(cost_rate, 0.0), np.nan, cost_rate)
     aversion = np.where(np.greater(risk_aversion, 0.0), risk_aversion, np.nan)

@@ -56,7 +56,7 @@ def price(
     NaN unless forward and strike are above zero, vol and time at least zero, and all four finite.
 
     >>> price(100.0, 100.0, 1.0, 0.2, True).round(6)
-    array(7.965567)
+    np.float64(7.965567)
     """
     (f, k, t, v, call), shape = _flat((forward, strike, t_years, vol), is_call)
     return _prices(f, k, t, v, call).reshape(shape)
@@ -72,7 +72,7 @@ def implied_vol(
     must be finite and above zero, else `NOT_FINITE`.
 
     >>> implied_vol(7.965567455405804, 100.0, 100.0, 1.0, True)[0].round(12)
-    array(0.2)
+    np.float64(0.2)
     """
     (p, f, k, t, call), shape = _flat((price, forward, strike, t_years), is_call)
     vol, status = _implied_vols(p, f, k, t, call)
