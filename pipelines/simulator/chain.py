@@ -175,9 +175,9 @@ def _half_spread(
     vega_coin = np.exp(-0.5 * depth**2) / np.sqrt(2 * np.pi)
     vol_part = vega_coin * deviation * 0.008 * (1 + 0.6 * depth)
     intrinsic = np.maximum(np.where(listed.is_call, 1, -1) * (1 - listed.strike / forward), 0.0)
-    return np.maximum(
-        0.5 * _tick(mark), vol_part + 0.02 * mark * (depth > 1) * (intrinsic == 0)
-    ) + (0.01 * intrinsic)
+    is_wing = (depth > 1) & (intrinsic == 0)
+    model_part = vol_part + 0.02 * mark * is_wing
+    return np.asarray(np.maximum(0.5 * _tick(mark), model_part) + 0.01 * intrinsic)
 
 
 def _leave_out(

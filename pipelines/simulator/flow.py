@@ -85,7 +85,7 @@ def _children(
     return at[parent] + delay, np.where(keeps, sign[parent], -sign[parent]), kind[parent]
 
 
-def depth_in_sweep(at: Floats, sign: Ints) -> Ints:
+def depth_in_sweep(at: Ints, sign: Ints) -> Ints:
     """How many fills of the same sweep (same instant, same side) came before each print."""
     starts = np.ones(len(at), dtype=bool)
     starts[1:] = (at[1:] != at[:-1]) | (sign[1:] != sign[:-1])

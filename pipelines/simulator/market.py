@@ -1,4 +1,4 @@
-"""What does one seeded day look like on disk? Archive files as the venues write them, and the truth."""
+"""What does one seeded day look like on disk, in the venues' own archive formats?"""
 
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -42,11 +42,14 @@ def write(
 ) -> Market:
     """Write one UTC day of BTC and ETH below `folder`; the same arguments give the same bytes.
 
-    `size` scales the number of prints (about 338,000 at 1). `truth` receives what was planted, as
-    one Parquet file per table. Raises ValueError for a negative seed or a size not above zero.
+    `size` scales the number of prints (about 385,000 at 1). `truth` receives what was planted, as
+    one Parquet file per table. Raises ValueError for a negative seed or a size
+    below 0.001, where the planted hole finds no room.
     """
-    if seed < 0 or not size > 0:
-        raise ValueError(f"world: seed was {seed}, size was {size}; need seed >= 0 and size > 0")
+    if seed < 0 or not size >= 0.001:
+        raise ValueError(
+            f"world: seed was {seed}, size was {size}; need seed >= 0 and size >= 0.001"
+        )
     states = simulate(COINS, seed, size)
     everything = [prints.prints(states[listing.coin.name], listing) for listing in LISTINGS]
     days = [p.of_day(0) for p in everything]

@@ -79,15 +79,16 @@ def implied_vol(
     is_in = np.where(call, f > k, f < k)
     value = np.where(is_in, p - np.abs(f - k), p)
     twin_is_call = call ^ is_in
-    low, high = np.zeros(value.shape), 8.0 * np.sqrt(t)
+    high = 8.0 * np.sqrt(t)
     can = (value > 1e-12 * f) & (value < black(f, k, high, twin_is_call))
-    v, f, k, twin, low, high = (a[can] for a in (value, f, k, twin_is_call, low, high))
+    v, f, k, twin = (a[can] for a in (value, f, k, twin_is_call))
+    below, above = np.zeros(v.shape), high[can]
     for _ in range(40):
-        middle = 0.5 * (low + high)
-        below = black(f, k, middle, twin) < v
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
+        middle = 0.5 * (below + above)
+        is_below = black(f, k, middle, twin) < v
+        below, above = np.where(is_below, middle, below), np.where(is_below, above, middle)
     found = np.full(value.shape, np.nan)
-    found[can] = 0.5 * (low + high) / np.sqrt(t[can])
+    found[can] = 0.5 * (below + above) / np.sqrt(t[can])
     return found
 
 

@@ -24,6 +24,9 @@ SECONDS = np.arange(FIRST_S, LAST_S + 1, dtype=float)
 MINUTES = np.arange(FIRST_S, LAST_S + 1, 60, dtype=float)
 JUMPS_PER_DAY = 1.5
 COMMON = 0.8  # correlation of the coins' price shocks
+# of variance; impact, jumps and informed bursts bring about the rest, so that the path realises
+# what its options imply
+DIFFUSIVE_SHARE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def _coin(coin: Coin, seed: int, size: float, common: Floats, jumps: Floats) -> 
     }
     spread = np.sqrt(np.repeat(variance[:-1], 60) / YEAR_S)
     push, impact_bps = _impact(coin, parameters, flows, spread)
-    steps = spread * shocks - spread**2 / 2 + jumps + push + _information(episodes)
+    diffusion = np.sqrt(DIFFUSIVE_SHARE) * spread * shocks
+    steps = diffusion - spread**2 / 2 + jumps + push + _information(episodes)
     log_spot = np.log(parameters.start_price) + np.concatenate([[0.0], np.cumsum(steps)])
     premium = {
         market: _premium(rng, parameters, pull) for market, pull in (("um", 1.0), ("deribit", 0.7))
@@ -134,7 +138,7 @@ def _impact(
             second = (f.at[moves] - FIRST_S).astype(np.int64)
             usd = p.start_price * (f.sign * f.size)[moves]
             net += np.bincount(second, weights=usd, minlength=len(spread))
-    per_usd = 0.35 * spread.mean() / net.std() * p.impact
+    per_usd = 0.22 * spread.mean() / net.std() * p.impact
     return net * np.repeat(per_usd, 3_600), per_usd * 1e6 * 1e4
 
 

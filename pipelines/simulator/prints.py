@@ -1,6 +1,6 @@
 """At which price does each order fill, and under which id is the print recorded?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -35,10 +35,14 @@ class Prints:
         return self.where(self.at_us // (DAY_S * 1_000_000) == offset)
 
     def where(self, keep: np.ndarray) -> "Prints":
-        return Prints(
-            self.listing,
-            *(v[keep] for v in (self.trade_id, self.at_us, self.sign, self.price, self.lots)),
-            self.kind[keep],
+        return replace(
+            self,
+            trade_id=self.trade_id[keep],
+            at_us=self.at_us[keep],
+            sign=self.sign[keep],
+            price=self.price[keep],
+            lots=self.lots[keep],
+            kind=self.kind[keep],
         )
 
     def __len__(self) -> int:
@@ -49,11 +53,11 @@ class Prints:
         quantity = self.lots * self.listing.lot
         if self.listing.contract_usd:
             return np.asarray(quantity * self.listing.contract_usd / self.price)
-        return quantity
+        return np.asarray(quantity)
 
 
 def prints(state: State, listing: Listing) -> Prints:
-    """Orders of one market, filled around its fair price: buys above, sells below, sweeps deeper."""
+    """Orders of one market, filled around its fair price: buys above, sells below."""
     flow = state.flows[listing.instrument_id]
     stamp = STAMP_US[listing.market]
     at_us = np.floor(flow.at * 1e6 / stamp).astype(np.int64) * stamp
@@ -83,7 +87,7 @@ def _number(everything: Prints) -> Prints:
     place = np.arange(len(everything))
     kept = everything.where((place >= first - EDGE_PRINTS) & (place < last + EDGE_PRINTS))
     ids = everything.listing.first_id + np.arange(len(kept))
-    return Prints(kept.listing, ids, kept.at_us, kept.sign, kept.price, kept.lots, kept.kind)
+    return replace(kept, trade_id=ids)
 
 
 def truth(day_prints: Prints, midnight_us: int) -> pl.DataFrame:

@@ -78,17 +78,21 @@ def is_silent(symbol: str, at: Floats) -> np.ndarray:
     return (at >= SILENT_FROM_S) & (at < SILENT_UNTIL_S)
 
 
-def _frame(symbols: pl.Series, at: Floats, delay_us: Ints, day: date) -> pl.DataFrame:
-    """The columns that open every file: venue stamps in whole milliseconds, arrival a little later."""
-    stamp = np.floor(at * 1e3).astype(np.int64) * 1_000 + epoch_us(day)
+def _frame(symbols: pl.Series, at_us: Ints, delay_us: Ints, day: date) -> pl.DataFrame:
+    """The columns that open every file: venue stamps in whole ms, arrival a little later."""
+    stamp = at_us // 1_000 * 1_000 + epoch_us(day)
     return pl.DataFrame(
         {
-            "exchange": pl.repeat("deribit", len(at), eager=True),
+            "exchange": pl.repeat("deribit", len(at_us), eager=True),
             "symbol": symbols,
             "timestamp": stamp,
             "local_timestamp": stamp + delay_us,
         }
     )
+
+
+def _us(seconds: Floats) -> Ints:
+    return np.round(seconds * 1e6).astype(np.int64)
 
 
 def _delays(rng: np.random.Generator, count: int) -> Ints:
@@ -119,7 +123,7 @@ def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.Da
             ]
             name = pl.repeat(instrument.symbol, len(at), eager=True)
             parts.append(
-                _frame(name, at, _delays(rng, len(at)), day).with_columns(
+                _frame(name, _us(at), _delays(rng, len(at)), day).with_columns(
                     ask_amount=pl.Series(amounts[1]),
                     ask_price=pl.Series(ask),
                     bid_price=pl.Series(bid),
@@ -155,7 +159,7 @@ def derivative_ticker(states: dict[str, State], seed: int, day: date) -> pl.Data
             is_perpetual = instrument.expires_s is None
             name = pl.repeat(instrument.symbol, len(at), eager=True)
             parts.append(
-                _frame(name, at, _delays(rng, len(at)), day).with_columns(
+                _frame(name, _us(at), _delays(rng, len(at)), day).with_columns(
                     # the venue pays continuously: there is no settlement time and no forecast
                     funding_timestamp=pl.lit(None, pl.Int64),
                     funding_rate=pl.Series(rate if is_perpetual else np.full(len(at), np.nan)),
@@ -176,8 +180,11 @@ def trades(prints: list[Prints], seed: int, day: date) -> pl.DataFrame:
         rng = stream(seed, p.listing.symbol, "arrival")
         prefix = "" if p.listing.coin.name == "BTC" else f"{p.listing.coin.name}-"
         name = pl.repeat(p.listing.symbol, len(p), eager=True)
+        # prints of one sweep share a message, and messages arrive in order
+        message = np.cumsum(np.diff(p.at_us, prepend=-1) > 0) - 1
+        arrived = np.maximum.accumulate(p.at_us + _delays(rng, len(p))[message])
         parts.append(
-            _frame(name, p.at_us / 1e6, _delays(rng, len(p)), day)
+            _frame(name, p.at_us, arrived - p.at_us, day)
             .with_columns(
                 id=pl.Series(p.trade_id).cast(pl.String).str.replace("^", prefix),
                 side=pl.Series(np.where(p.sign > 0, "buy", "sell")),
@@ -215,8 +222,10 @@ def _chain(state: State, q: Quotes, seed: int, day: date) -> pl.DataFrame:
     ]
     delta, gamma, vega, theta, rho = mixture.greeks(forward, strike, mark_iv, t_years, is_call)
     lot = state.coin.option_lot
-    expiration = epoch_us(day) + (board.expires_s * 1e6).astype(np.int64)
-    rows = _frame(pl.Series(board.symbol)[option], at, _delays(rng, len(at)), day).with_columns(
+    expiration = epoch_us(day) + _us(board.expires_s)
+    rows = _frame(
+        pl.Series(board.symbol)[option], _us(at), _delays(rng, len(at)), day
+    ).with_columns(
         type=pl.Series(np.where(is_call, "call", "put")),
         strike_price=pl.Series(strike.astype(np.int64)),
         expiration=pl.Series(expiration[option]),

@@ -147,7 +147,7 @@ def draw_episodes(coin: Coin, parameters: Parameters, seed: int) -> tuple[Episod
                 direction=int(rng.choice([-1, 1])),
                 start_s=start_s,
                 end_s=start_s + int(rng.integers(600, 1_500)),
-                log_move=float(rng.uniform(0.004, 0.009)) if place < 3 else 0.0,
+                log_move=float(rng.uniform(0.003, 0.005)) if place < 3 else 0.0,
             )
         )
     return tuple(sorted(episodes, key=lambda e: e.start_s))
