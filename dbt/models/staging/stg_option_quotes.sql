@@ -48,15 +48,26 @@ timed as (
 
 ),
 
+-- A chain is one observation, known when its last row is: an as-of build reads it whole or not at all.
+whole as (
+
+    select
+        *,
+        max(available_at) over (partition by venue, underlying, snapshot_at) as chain_available_at
+
+    from timed
+
+),
+
 ranked as (
 
     select
         *,
         {{ place_among_equals(['instrument_id', 'snapshot_at']) }}
 
-    from timed
+    from whole
 
-    where available_at <= {{ as_of() }}
+    where chain_available_at <= {{ as_of() }}
 
 )
 
@@ -67,7 +78,7 @@ select
     snapshot_at,
     quoted_at,
     received_at,
-    available_at,
+    chain_available_at as available_at,
     is_availability_assumed,
     bid_price,
     bid_quantity_base,
