@@ -23,6 +23,7 @@ from pipelines.simulator.world import (
 SECONDS = np.arange(FIRST_S, LAST_S + 1, dtype=float)
 MINUTES = np.arange(FIRST_S, LAST_S + 1, 60, dtype=float)
 JUMPS_PER_DAY = 1.5
+FEWEST_TRADES = 600  # a day: with fewer, a neighbour's last hour could be empty and prove nothing
 COMMON = 0.8  # correlation of the coins' price shocks
 # of variance; impact, jumps and informed bursts bring about the rest, so that the path realises
 # what its options imply
@@ -83,7 +84,7 @@ def _coin(coin: Coin, seed: int, size: float, common: Floats, jumps: Floats) -> 
     flows = {
         listing.instrument_id: flow.arrivals(
             stream(seed, listing.instrument_id, "flow"),
-            daily=listing.daily_trades * size,
+            daily=max(listing.daily_trades * size, FEWEST_TRADES),
             activity=activity,
             episodes=episodes,
             median_size=coin.median_size * (5 if listing.contract_usd else 1),

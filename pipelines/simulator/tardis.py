@@ -9,9 +9,10 @@ import polars as pl
 
 from pipelines.simulator import chain, files, funding, mixture
 from pipelines.simulator.chain import Quotes
+from pipelines.simulator.futures import book, instruments
 from pipelines.simulator.paths import State
-from pipelines.simulator.prints import HALF_SPREAD, Prints
-from pipelines.simulator.world import DAY_S, Coin, Floats, Ints, epoch_us, instant, stream
+from pipelines.simulator.prints import Prints
+from pipelines.simulator.world import DAY_S, Floats, Ints, epoch_us, instant, stream
 
 SILENT_COIN = "ETH"
 SILENT_FROM_S, SILENT_UNTIL_S = 10 * 3_600, 12.5 * 3_600
@@ -26,35 +27,6 @@ class Silence:
     instrument_id: str
     started_at: datetime
     ended_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """A perpetual or dated future as Deribit names it."""
-
-    coin: Coin
-    symbol: str
-    tick: float
-    expires_s: float | None
-
-    def fair(self, state: State, at: Floats) -> Floats:
-        if self.expires_s is None:
-            return state.perpetual("deribit", at)
-        return state.forward(at, np.array(self.expires_s))
-
-
-def instruments(coin: Coin, day: date) -> tuple[Instrument, ...]:
-    """The perpetual and the two dated futures of a coin."""
-    dated = (
-        Instrument(
-            coin,
-            f"{coin.name}-{chain.venue_date(expiry)}",
-            coin.future_tick,
-            chain.expiry_seconds(day, expiry),
-        )
-        for expiry in chain.future_expiries(day)
-    )
-    return (Instrument(coin, f"{coin.name}-PERPETUAL", coin.perpetual_tick, None), *dated)
 
 
 def silence(day: date) -> Silence:
@@ -116,7 +88,7 @@ def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.Da
             at = np.arange(0.5, DAY_S - 1, step)
             at = at + rng.uniform(0, 0.4 * step, len(at)).clip(0, DAY_S - 1 - at)
             at = at[~is_silent(instrument.symbol, at)]
-            bid, ask = _book(instrument, state, at)
+            bid, ask = book(instrument, state, at)
             unit = state.coin.perpetual_contract_usd
             amounts = [
                 unit * np.ceil(2e4 / unit * np.exp(rng.standard_normal(len(at)))) for _ in "ba"
@@ -133,14 +105,6 @@ def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.Da
     return _sorted(parts, day)
 
 
-def _book(instrument: Instrument, state: State, at: Floats) -> tuple[Floats, Floats]:
-    fair, tick = instrument.fair(state, at), instrument.tick
-    half = HALF_SPREAD["deribit"] * fair * (1.0 if instrument.expires_s is None else 3.0)
-    bid = np.floor((fair - half) / tick) * tick
-    ask = np.ceil((fair + half) / tick) * tick
-    return np.round(bid, 2), np.round(ask, 2)
-
-
 def derivative_ticker(states: dict[str, State], seed: int, day: date) -> pl.DataFrame:
     """Funding, open interest (USD), last, index and mark of perpetuals and futures each minute."""
     parts = []
@@ -151,7 +115,7 @@ def derivative_ticker(states: dict[str, State], seed: int, day: date) -> pl.Data
             at = at + rng.uniform(0, 5, len(at))
             at = at[~is_silent(instrument.symbol, at)]
             index, mark = state.spot(at), instrument.fair(state, at)
-            last = _book(instrument, state, at)[int(rng.integers(2))]
+            last = book(instrument, state, at)[int(rng.integers(2))]
             unit = state.coin.perpetual_contract_usd
             walk = np.cumsum(rng.normal(0, 2e-4, len(at)))
             interest = OPEN_INTEREST_USD[state.coin.name] / (1, 6, 4)[place] * np.exp(walk)
