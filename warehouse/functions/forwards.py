@@ -1,9 +1,9 @@
 """At which forward do calls and puts of one expiry agree?
 
 Put-call parity is a line in the strike: C - P = 1 - K/F for coin-settled options quoted in coin,
-C - P = D (F - K) for options quoted in US dollars. It is fitted to the strikes where all four prices
-are quoted, weighted by 1/half-spread^2 of C - P, with outliers cut off by Tukey's biweight. The
-start is one that a minority of strikes cannot move: a weighted median, or the median pairwise slope.
+C - P = D (F - K) for options quoted in US dollars. It is fitted to the strikes where all four
+prices are quoted, weighted by 1/half-spread^2 of C - P, with outliers cut off by Tukey's biweight.
+It starts where a minority of strikes cannot move it: a weighted median, the median pairwise slope.
 """
 
 import math
@@ -53,7 +53,8 @@ def parity(
     A strike counts when all four prices are above zero and neither side is crossed. Coin quotes
     need two such strikes, US dollar quotes three. `standard_error` is the larger of what the
     residuals and what the quotes' own width (half spread / sqrt 3) say; `strikes_used` are those
-    that the cut-off left with a weight. `NO_SOLUTION` when the fitted forward or discount factor is not above zero.
+    that the cut-off left with a weight. `NO_SOLUTION` when the fitted forward or discount factor is
+    not above zero.
     """
     k, cb, ca, pb, pa = (
         np.array(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
@@ -66,8 +67,9 @@ def parity(
         return Parity(math.nan, math.nan, math.nan, int(k.size), ParityStatus.TOO_FEW_STRIKES)
     middle = 0.5 * (cb + ca - pb - pa)
     half = 0.5 * (ca - cb + pa - pb)
-    # A locked market is not known without error: no strike counts for more than 100 ordinary ones.
-    half = np.maximum(half, max(0.1 * float(np.median(half)), 1e-9 * float(np.median(ca + pa))))
+    # A locked market is not known without error: it counts as the tightest of the others.
+    tightest = half[half > 0.0].min(initial=math.inf)
+    half = np.maximum(half, tightest if tightest < math.inf else 1e-6 * float(np.median(ca + pa)))
     if is_coin:
         slope, error, used = _through_one(k, middle, half)
         forward, discount = 1.0 / slope if slope > 0.0 else math.nan, math.nan
@@ -82,7 +84,7 @@ def parity(
 def _through_one(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, int]:
     """1/F, its standard error and the strikes used, of 1 - middle = K/F."""
     y = 1.0 - middle
-    slope = weighted_median(y / k, (k / half) ** 2)
+    slope = weighted_median(y / k, k / half)
     weight = 1.0 / half**2
     for _ in range(ROUNDS):
         trust = biweight((y - slope * k) / half)
@@ -100,7 +102,7 @@ def _through_one(k: Floats, middle: Floats, half: Floats) -> tuple[float, float,
 def _line(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, float, int]:
     """F, D, the standard error of F and the strikes used, of middle = D (F - K)."""
     discount = -median_slope(k, middle)
-    level = weighted_median(middle + discount * k, 1.0 / half**2)
+    level = weighted_median(middle + discount * k, 1.0 / half)
     weight = 1.0 / half**2
     for _ in range(ROUNDS):
         trust = biweight((middle - level + discount * k) / half)

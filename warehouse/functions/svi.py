@@ -1,0 +1,95 @@
+"""Which raw SVI slice passes through one expiry's quotes, and is it free of butterfly arbitrage?
+
+Parameters are in the order a, b, rho, m, sigma; how they are found stands in calibration.py.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warehouse.functions import calibration
+from warehouse.functions.slices import density_sign, derivatives, log_strike_of_delta
+
+Floats = NDArray[np.float64]
+
+
+class SviStatus(IntEnum):
+    """What came of one fit; parameters are NaN unless `OK` or `NOT_CONVERGED`."""
+
+    OK = calibration.OK
+    TOO_FEW_STRIKES = calibration.TOO_FEW_STRIKES
+    NOT_FINITE = calibration.NOT_FINITE
+    NOT_POSITIVE = calibration.NOT_POSITIVE
+    NO_TIME = calibration.NO_TIME
+    NOT_CONVERGED = calibration.NOT_CONVERGED
+
+
+@dataclass(frozen=True, slots=True)
+class SviFit:
+    """`params` are a, b, rho, m, sigma; `rmse_iv` is unweighted, over the strikes used.
+
+    `min_g` below zero is butterfly arbitrage; `lee_left` and `lee_right` are the wing slopes
+    b (1 - rho) and b (1 + rho).
+    """
+
+    params: Floats
+    rmse_iv: float
+    min_g: float
+    lee_left: float
+    lee_right: float
+    status: SviStatus
+
+
+def fit(k: ArrayLike, total_variance: ArrayLike, weight: ArrayLike, t_years: float) -> SviFit:
+    """The slice that minimises sum (weight (w(k) - total_variance) / (2 sqrt(total_variance t)))^2.
+
+    `weight` is 1/error of each implied volatility up to a common factor, say vega over half spread;
+    a weight of zero leaves a quote out. Needs five distinct strikes with a weight; NaN anywhere
+    among them is `NOT_FINITE`, a variance or weight below zero `NOT_POSITIVE`.
+    """
+    x, w, q = (np.array(a, dtype=np.float64).ravel() for a in (k, total_variance, weight))
+    if not x.size == w.size == q.size:
+        raise ValueError(f"svi: {x.size} k, {w.size} variances, {q.size} weights")
+    ends = np.array([0, x.size], dtype=np.int64)
+    out, status = calibration.fit_many(x, w, q, ends, np.array([t_years], dtype=np.float64))
+    rmse_iv, min_g, left, right = map(float, out[0, 5:])
+    return SviFit(out[0, :5], rmse_iv, min_g, left, right, SviStatus(int(status[0])))
+
+
+def total_variance(params: ArrayLike, k: ArrayLike) -> Floats:
+    """w(k) of one slice (a, b, rho, m, sigma)."""
+    a, b, rho, m, sigma = np.asarray(params, dtype=np.float64)
+    z = np.asarray(k, dtype=np.float64) - m
+    return np.asarray(a + b * (rho * z + np.hypot(z, sigma)))
+
+
+def durrleman(params: ArrayLike, k: ArrayLike) -> Floats:
+    """g(k) of one slice: negative where the implied density is; NaN where w is not above zero."""
+    p = np.array(params, dtype=np.float64)
+    at = np.asarray(k, dtype=np.float64)
+    return np.array([density_sign(p, v) for v in at.ravel()]).reshape(at.shape)
+
+
+def delta_iv(params: ArrayLike, t_years: float, call_delta: float) -> tuple[float, float]:
+    """(iv, k) where the undiscounted forward call delta N(d1), at the slice's own vol, is as given.
+
+    NaN, NaN where there is no such k.
+    """
+    p = np.array(params, dtype=np.float64)
+    k = log_strike_of_delta(p, float(call_delta))
+    if math.isnan(k) or not t_years > 0.0:
+        return math.nan, math.nan
+    return math.sqrt(derivatives(p, k)[0] / t_years), k
+
+
+def slope_and_curvature(params: ArrayLike, t_years: float) -> tuple[float, float]:
+    """d iv/dk and d2 iv/dk2 at k = 0; NaN where variance or time is not above zero."""
+    w, w1, w2, _ = derivatives(np.array(params, dtype=np.float64), 0.0)
+    if not (w > 0.0 and t_years > 0.0):
+        return math.nan, math.nan
+    iv = math.sqrt(w / t_years)
+    slope = 0.5 * iv * w1 / w
+    return slope, 0.5 * iv * w2 / w - slope * 0.5 * w1 / w
