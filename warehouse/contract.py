@@ -76,7 +76,7 @@ class Table:
             return (
                 frame.with_columns(absent)
                 .select(self.schema.names())
-                .cast(dict(self.schema), strict=True)
+                .cast(self.schema, strict=True)
                 .with_columns(pl.col(pl.Float64).fill_nan(None))
             )
         except pl.exceptions.PolarsError as error:
@@ -526,6 +526,24 @@ OPS_GENERATIONS = Table(
         Column("published_at", INSTANT, "When the pointer moved, UTC."),
         Column("as_of_at", INSTANT, "Rows knowable by then are in it, UTC."),
         Column("committed_by_at", INSTANT, "Revisions committed by then are in it, UTC."),
+        Column(
+            "data_through_at",
+            INSTANT,
+            "Latest market event in it, UTC; NULL while it holds none.",
+            True,
+        ),
+        Column(
+            "world_origin",
+            pl.String,
+            "Where its data come from.",
+            one_of=("real", "simulator"),
+        ),
+        Column(
+            "world_mode",
+            pl.String,
+            "archive: the world ends with its data; live: it goes on, and signals age by the clock.",
+            one_of=("archive", "live"),
+        ),
         Column("contract_version", pl.Int64, "Version of the contract.", low=1),
     ),
 )

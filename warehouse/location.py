@@ -100,8 +100,8 @@ def default_root() -> Path:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace `path` so that a reader, or a machine that loses power, sees the old bytes or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Replace `path` so that a reader, or a power loss, finds the old bytes or the new."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -1,0 +1,370 @@
+"""How are rows committed to a partition, and which of them count?
+
+A part is written beside its partition, fsynced and renamed; then the manifest is replaced, and
+that replacement is the commit. Writers of one partition take turns under a lock; readers take no
+lock and never list folders: what the manifest names, and nothing else, is the data.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.contract import LAKE_TABLES, Table
+from warehouse.location import Location, sync_folder
+from warehouse.manifest import (
+    Check,
+    Gap,
+    Manifest,
+    Part,
+    Partition,
+    PartitionError,
+    Unit,
+    manifests,
+    partitions,
+    read_manifest,
+    restamped,
+)
+
+__all__ = [
+    "Check",
+    "Gap",
+    "Manifest",
+    "Outcome",
+    "Part",
+    "Partition",
+    "PartitionError",
+    "StagedPart",
+    "Unit",
+    "commit",
+    "manifests",
+    "orphans",
+    "partitions",
+    "parts",
+    "read_manifest",
+    "restate",
+    "scan",
+    "stage",
+]
+
+# The bytes of a part follow from its rows and these three; changing one makes every part new.
+ROW_GROUP_ROWS = 131_072
+ZSTD_LEVEL = 3
+PARQUET_VERSION: Literal["2.6"] = "2.6"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPart:
+    """A finished part that no manifest names yet."""
+
+    path: Path
+    sha256: str
+    rows: int
+    bytes: int
+    first_event_at: datetime | None
+    last_event_at: datetime | None
+    units: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.sha256[:16]}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a commit did: units refused for a better source, units that became revisions."""
+
+    state: str
+    refused: tuple[str, ...] = ()
+    revised: tuple[str, ...] = ()
+
+
+class Stage:
+    """A part being written. Rows are held for one row group at most."""
+
+    def __init__(self, table: Table, path: Path) -> None:
+        self.path = path
+        self._table = table
+        self._schema = (
+            pl.DataFrame(schema=table.schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+        )
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            version=PARQUET_VERSION,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            write_page_index=False,
+        )
+        self._held: list[pl.DataFrame] = []
+        self._held_rows = 0
+        self._rows = 0
+        self._range: tuple[datetime | None, datetime | None] = (None, None)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Append conformed rows; over all calls they stand in the table's `sort` order."""
+        if frame.is_empty():
+            return
+        self._held.append(frame)
+        self._held_rows += frame.height
+        while self._held_rows >= ROW_GROUP_ROWS:
+            whole = pl.concat(self._held)
+            self._write_group(whole.head(ROW_GROUP_ROWS))
+            rest = whole.slice(ROW_GROUP_ROWS)
+            self._held, self._held_rows = [rest], rest.height
+
+    def finish(self, units: Sequence[str]) -> StagedPart:
+        """Close and fsync the part, which holds exactly the rows of `units`."""
+        if self._held_rows:
+            self._write_group(pl.concat(self._held))
+        self._writer.close()
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        first, last = self._range
+        size = self.path.stat().st_size
+        return StagedPart(self.path, digest, self._rows, size, first, last, tuple(units))
+
+    def close(self) -> None:
+        """Drop what was written unless a commit has taken it away."""
+        if self._writer.is_open:
+            self._writer.close()
+        self.path.unlink(missing_ok=True)
+
+    def _write_group(self, frame: pl.DataFrame) -> None:
+        group = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema)
+        self._writer.write_table(_unchunked(group), row_group_size=ROW_GROUP_ROWS)
+        times = frame[self._table.time]
+        low, high = times.min(), times.max()
+        first, last = self._range
+        self._range = (
+            low if first is None else min(first, low),  # type: ignore[type-var,assignment]
+            high if last is None else max(last, high),  # type: ignore[type-var]
+        )
+        self._rows += frame.height
+
+
+@contextmanager
+def stage(location: Location, partition: Partition) -> Iterator[Stage]:
+    """Open a new part of `partition`; what is not committed by the end of the block is removed."""
+    folder = partition.folder(location)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    part = Stage(LAKE_TABLES[partition.table], path)
+    try:
+        yield part
+    finally:
+        part.close()
+
+
+def commit(
+    location: Location,
+    partition: Partition,
+    *,
+    units: Sequence[Unit],
+    parts: Sequence[StagedPart],
+    checks: Sequence[Check],
+    at: datetime,
+) -> Outcome:
+    """Replace `units` by what `parts` hold; all other units of the partition stay as they are.
+
+    A unit that is held from a better source is refused and its new rows are dropped. Committing
+    what is held already changes nothing. Raises `PartitionError` where units and parts disagree.
+    """
+    _check_agreement(partition, units, parts)
+    with _locked(location, partition):
+        held = read_manifest(location, partition)
+        _remove_abandoned(partition.folder(location))
+        refused = {u.name for u in units if _is_better_held(held, u)}
+        current = {p.sha256: p for p in held.current_parts()}
+        fresh = [p for p in parts if p.sha256 not in current and not refused.issuperset(p.units)]
+        same = {name for p in parts if p.sha256 in current for name in p.units}
+        taken = [u for u in units if u.name not in refused and u.name not in same]
+        if not taken:
+            return Outcome("unchanged", tuple(sorted(refused)))
+        replaced = {u.name for u in taken}
+        kept, removed, remainders = _make_room(location, held, replaced, at)
+        added = [_adopt(location, partition, p, replaced, at) for p in fresh]
+        manifest = replace(
+            restamped(held, [replace(u, committed_at=at) for u in taken]),
+            parts=(*kept, *removed, *remainders, *(p for group in added for p in group)),
+            checks=_renewed_checks(held.checks, checks, at),
+        )
+        sync_folder(partition.folder(location))
+        manifest.write(location)
+    revised = sorted(replaced & {u.name for u in held.units})
+    return Outcome("committed", tuple(sorted(refused)), tuple(revised))
+
+
+def restate(
+    location: Location,
+    partition: Partition,
+    changes: Mapping[str, tuple[str, str]],
+    at: datetime,
+) -> None:
+    """Give units a new (status, proof), as when a neighbouring day proves where they end."""
+    with _locked(location, partition):
+        held = read_manifest(location, partition)
+        renewed = [
+            replace(unit, status=changes[unit.name][0], proof=changes[unit.name][1])
+            for unit in held.units
+            if unit.name in changes and (unit.status, unit.proof) != changes[unit.name]
+        ]
+        if renewed:
+            restamped(held, renewed).write(location)
+
+
+def parts(location: Location, table: str, committed_by: datetime | None = None) -> list[str]:
+    """Names, relative to the lake, of the parts that count at `committed_by` (default now)."""
+    return [
+        f"{manifest.partition.name}/{part.name}"
+        for manifest in manifests(location, table)
+        for part in manifest.current_parts(committed_by)
+        if part.rows
+    ]
+
+
+def scan(location: Location, table: str, committed_by: datetime | None = None) -> pl.LazyFrame:
+    """The rows that count at `committed_by` (default now), lazily."""
+    names = parts(location, table, committed_by)
+    if not names:
+        return pl.LazyFrame(schema=LAKE_TABLES[table].schema)
+    return pl.scan_parquet([location.lake / name for name in names], glob=False)
+
+
+def orphans(location: Location) -> list[Path]:
+    """Files below the lake that no manifest names: left by a kill, harmless, and removable."""
+    named = {
+        location.lake / manifest.partition.name / part.name
+        for manifest in manifests(location)
+        for part in manifest.parts
+    }
+    found = [*location.lake.glob("*/*/*/*.parquet"), *location.lake.glob("*/*/*/.*.tmp")]
+    return sorted(path for path in found if path not in named)
+
+
+def _check_agreement(
+    partition: Partition, units: Sequence[Unit], parts: Sequence[StagedPart]
+) -> None:
+    declared = sorted(u.name for u in units)
+    held = sorted(name for part in parts for name in part.units)
+    if declared != held:
+        raise PartitionError(f"{partition.name}: units {declared} but parts hold {held}")
+    if sum(u.rows for u in units) != sum(p.rows for p in parts):
+        raise PartitionError(
+            f"{partition.name}: units declare {sum(u.rows for u in units)} rows, "
+            f"parts hold {sum(p.rows for p in parts)}"
+        )
+
+
+def _is_better_held(held: Manifest, unit: Unit) -> bool:
+    present = held.unit(unit.name)
+    return present is not None and present.rank > unit.rank
+
+
+def _make_room(
+    location: Location, held: Manifest, replaced: set[str], at: datetime
+) -> tuple[list[Part], list[Part], list[Part]]:
+    """Split the held parts into kept and removed; units that share a removed part are rewritten."""
+    kept, removed, remainders = [], [], []
+    for part in held.parts:
+        if part.removed_at is not None or not replaced.intersection(part.units):
+            kept.append(part)
+            continue
+        removed.append(replace(part, removed_at=at))
+        staying = [name for name in part.units if name not in replaced]
+        if staying:
+            path = held.partition.folder(location) / part.name
+            remainders.append(_rewrite(location, held.partition, path, staying, at))
+    return kept, removed, remainders
+
+
+def _adopt(
+    location: Location, partition: Partition, staged: StagedPart, replaced: set[str], at: datetime
+) -> list[Part]:
+    """Move a staged part into place; of one that also brings refused units, only the rest."""
+    wanted = [name for name in staged.units if name in replaced]
+    if len(wanted) < len(staged.units):
+        return [_rewrite(location, partition, staged.path, wanted, at)] if wanted else []
+    staged.path.chmod(0o444)
+    staged.path.replace(partition.folder(location) / staged.name)
+    return [_part(staged, at)]
+
+
+def _rewrite(
+    location: Location, partition: Partition, path: Path, units: Sequence[str], at: datetime
+) -> Part:
+    table = LAKE_TABLES[partition.table]
+    rows = pl.scan_parquet(path).filter(pl.any_horizontal(_rows_of(table, u) for u in units))
+    with stage(location, partition) as part:
+        for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
+            part.write(batch)
+        staged = part.finish(units)
+        staged.path.chmod(0o444)
+        staged.path.replace(partition.folder(location) / staged.name)
+    return _part(staged, at)
+
+
+def _rows_of(table: Table, unit: str) -> pl.Expr:
+    """The rows of a unit: `<owner>@<instant>` of a snapshot, else `<instrument>[/<feed>]`."""
+    owner, _, instant = unit.partition("@")
+    if instant:
+        column = "portfolio_id" if "portfolio_id" in table.schema.names() else "underlying"
+        stamp = pl.lit(datetime.fromisoformat(instant)).cast(table.schema[table.time])
+        return (pl.col(column) == owner) & (pl.col(table.time) == stamp)
+    feed = unit.rfind("/")
+    instrument = unit[:feed] if unit.endswith("/ticker") else unit
+    return pl.col("instrument_id") == instrument
+
+
+def _part(staged: StagedPart, at: datetime) -> Part:
+    return Part(
+        staged.name,
+        staged.sha256,
+        staged.rows,
+        staged.bytes,
+        staged.first_event_at,
+        staged.last_event_at,
+        staged.units,
+        at,
+    )
+
+
+def _renewed_checks(
+    held: Sequence[Check], fresh: Sequence[Check], at: datetime
+) -> tuple[Check, ...]:
+    """The last results per source: a file that is imported again speaks anew."""
+    sources = {check.source_path for check in fresh}
+    stamped = (replace(check, checked_at=check.checked_at or at) for check in fresh)
+    return (*(check for check in held if check.source_path not in sources), *stamped)
+
+
+@contextmanager
+def _locked(location: Location, partition: Partition) -> Iterator[None]:
+    folder = partition.folder(location)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the temporary files of processes that no longer run."""
+    for path in folder.glob(".*.tmp"):
+        owner = path.name[1:].split("-")[0]
+        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+            path.unlink(missing_ok=True)
+
+
+def _unchunked(table: pa.Table) -> pa.Table:
+    """Chunk borders show in the file's bytes, and they follow how rows arrived."""
+    return table.combine_chunks()
