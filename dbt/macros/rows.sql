@@ -1,6 +1,7 @@
 {# Choosing among rows: what is spelled differently on the two engines stands here. #}
 
-{# `value` of the row that comes first (last) by `order`, a list of expressions, within a group. #}
+{# `value` of the row that comes first (last) by `order`, a list of expressions, within a group;
+   rows whose value is NULL do not count. #}
 {% macro first_by(value, order) -%}
     {{ return(adapter.dispatch('first_by', 'hedgehouse')(value, order)) }}
 {%- endmacro %}
@@ -10,7 +11,7 @@
 {%- endmacro %}
 
 {% macro spark__first_by(value, order) -%}
-    min_by({{ value }}, struct({{ order | join(", ") }}))
+    min_by({{ value }}, case when {{ value }} is not null then struct({{ order | join(", ") }}) end)
 {%- endmacro %}
 
 {% macro last_by(value, order) -%}
@@ -22,7 +23,7 @@
 {%- endmacro %}
 
 {% macro spark__last_by(value, order) -%}
-    max_by({{ value }}, struct({{ order | join(", ") }}))
+    max_by({{ value }}, case when {{ value }} is not null then struct({{ order | join(", ") }}) end)
 {%- endmacro %}
 
 {# Continuous quantile of a group. #}

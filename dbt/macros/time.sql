@@ -50,7 +50,7 @@
 
 {# `instant` moved by a number of seconds, which may be fractional or negative. #}
 {% macro plus_seconds(instant, seconds) -%}
-    {{ instant_of(micros(instant) ~ " + cast(round(1000000 * (" ~ seconds ~ ")) as bigint)") }}
+    {{ instant_of(micros(instant) ~ " + cast(round(1e6 * (" ~ seconds ~ ")) as bigint)") }}
 {%- endmacro %}
 
 {% macro day_end(instant) -%}

@@ -1,0 +1,12 @@
+select
+    venue,
+    table_name,
+    instrument_id,
+    started_at,
+    ended_at,
+    cause,
+    missing_count,
+    detail,
+    repaired_by
+
+from {{ source('ops_source', 'gaps') }}
