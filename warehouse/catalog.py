@@ -1,0 +1,190 @@
+"""How are the lake and the operational records seen from a DuckDB connection?
+
+`mount` gives a connection the views `lake.<table>` over exactly the committed parts and the tables
+`ops_source.<table>`. The views name parts relative to the lake, whose root comes from the variable
+`lake_root`, so that they travel with a published file; every instant is TIMESTAMP in UTC.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from warehouse.contract import INSTANT, LAKE, OPS_TABLES, Table
+from warehouse.generations import events, frame
+from warehouse.instants import instant, naive
+from warehouse.location import Location
+from warehouse.manifest import Manifest, Partition, manifests
+
+SQL_TYPES = {
+    pl.String: "VARCHAR",
+    pl.Float64: "DOUBLE",
+    pl.Int64: "BIGINT",
+    pl.Boolean: "BOOLEAN",
+    pl.Datetime: "TIMESTAMP",
+}
+
+
+def mount(connection: duckdb.DuckDBPyConnection, *, root: str, committed_by: str) -> None:
+    """Create the views of the lake and the tables of ops_source as they count at `committed_by`.
+
+    `root` is the data folder; `committed_by` an ISO instant, or empty for now. Existing views and
+    tables of these names are replaced.
+    """
+    location = Location(Path(root).resolve())
+    by = instant(committed_by) if committed_by else None
+    held = manifests(location)
+    connection.execute("create schema if not exists lake")
+    for table in LAKE:
+        for statement in view_statements(table, part_names(held, table.name, by), location.lake):
+            connection.execute(statement)
+    for name, rows in ops_frames(location, held, by).items():
+        create_table(connection, "ops_source", OPS_TABLES[name], rows)
+
+
+def part_names(held: Iterable[Manifest], table: str, by: datetime | None) -> list[str]:
+    """Parts of `table` that count at `by`, relative to the lake."""
+    return [
+        f"{manifest.partition.name}/{part.name}"
+        for manifest in held
+        if manifest.partition.table == table
+        for part in manifest.current_parts(by)
+        if part.rows
+    ]
+
+
+def view_statements(table: Table, names: Sequence[str], lake: Path) -> list[str]:
+    """SQL that makes the view `lake.<table>` over the parts `names`, with its comments."""
+    columns = [_column(c.name, c.dtype, bool(names)) for c in table.columns]
+    chosen = ",\n    ".join(columns)
+    view = f"create or replace view lake.{table.name} as select\n    {chosen}\n{_from(names, lake)}"
+    return [view, *comments("view", f"lake.{table.name}", table)]
+
+
+def create_table(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: Table, rows: pl.DataFrame
+) -> None:
+    """Make `rows` the described table `<schema>.<table>`."""
+    name = f"{schema}.{table.name}"
+    connection.execute(f"create schema if not exists {schema}")
+    connection.register("mounted", naive(rows).to_arrow(compat_level=pl.CompatLevel.oldest()))
+    connection.execute(f"create or replace table {name} as from mounted")
+    connection.unregister("mounted")
+    for statement in comments("table", name, table):
+        connection.execute(statement)
+
+
+def comments(kind: str, name: str, table: Table) -> Iterator[str]:
+    """SQL that describes a table or view and its columns as the contract does."""
+    yield f"comment on {kind} {name} is {literal(f'One row per {table.grain}.')}"
+    for column in table.columns:
+        yield f"comment on column {name}.{column.name} is {literal(column.doc)}"
+
+
+def literal(text: str) -> str:
+    """A string as SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_type(dtype: pl.DataType | type[pl.DataType]) -> str:
+    """The type of a contract column in DuckDB and dbt."""
+    return SQL_TYPES[dtype.base_type()]
+
+
+def ops_frames(
+    location: Location, held: Sequence[Manifest], by: datetime | None
+) -> dict[str, pl.DataFrame]:
+    """The rows of every table of ops_source as known at `by`."""
+    found = {
+        "manifest": [r for m in held for r in _parts(m, by)],
+        "coverage": [r for m in held for r in _units(m, by)],
+        "gaps": [r for m in held for r in _gaps(m, by)],
+        "quality": [r for m in held for r in _checks(m, by)],
+    }
+    frames = {
+        name: pl.DataFrame(rows, schema=OPS_TABLES[name].schema) for name, rows in found.items()
+    }
+    frames["generations"] = frame([e for e in events(location) if _known(e.published_at, by)])
+    frames["quarantine"] = _quarantine(location, by)
+    return {name: rows.sort(OPS_TABLES[name].sort) for name, rows in frames.items()}
+
+
+def _column(name: str, dtype: pl.DataType | type[pl.DataType], has_parts: bool) -> str:
+    if not has_parts:
+        return f"null::{sql_type(dtype)} as {name}"
+    return f"({name} at time zone 'UTC') as {name}" if dtype == INSTANT else name
+
+
+def _from(names: Sequence[str], lake: Path) -> str:
+    if not names:
+        return "where false"
+    # Partition folders are named hive style; the columns are in the files, once.
+    listed = ",\n    ".join(literal(name) for name in names)
+    root = f"coalesce(getvariable('lake_root'), {literal(str(lake))})"
+    paths = f"list_transform([\n    {listed}\n], lambda x: {root} || '/' || x)"
+    return f"from read_parquet({paths}, hive_partitioning = false)"
+
+
+def _known(at: datetime | None, by: datetime | None) -> bool:
+    return by is None or at is None or at <= by
+
+
+def _partition(partition: Partition) -> dict[str, Any]:
+    day = datetime(partition.day.year, partition.day.month, partition.day.day, tzinfo=UTC)
+    return {"table_name": partition.table, "venue": partition.venue, "day_at": day}
+
+
+def _parts(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
+    for part in manifest.parts:
+        if _known(part.added_at, by):
+            yield _partition(manifest.partition) | {
+                "part_name": f"{manifest.partition.name}/{part.name}",
+                "sha256": part.sha256,
+                "row_count": part.rows,
+                "byte_count": part.bytes,
+                "first_event_at": part.first_event_at,
+                "last_event_at": part.last_event_at,
+                "added_at": part.added_at,
+                "removed_at": part.removed_at if _known(part.removed_at, by) else None,
+            }
+
+
+def _units(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
+    for unit in manifest.units:
+        if _known(unit.committed_at, by):
+            yield _partition(manifest.partition) | {
+                "instrument_id": unit.instrument_id,
+                "unit": unit.name,
+                "status": unit.status,
+                "row_count": unit.rows,
+                "source": unit.source,
+                "proof": unit.proof,
+                "raw_sha256": ",".join(unit.raw),
+                "committed_at": unit.committed_at,
+            }
+
+
+def _gaps(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
+    place = {"venue": manifest.partition.venue, "table_name": manifest.partition.table}
+    for unit in manifest.units:
+        if _known(unit.committed_at, by):
+            yield from (place | asdict(gap) for gap in unit.gaps)
+
+
+def _checks(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
+    for check in manifest.checks:
+        if _known(check.checked_at, by):
+            yield _partition(manifest.partition) | asdict(check)
+
+
+def _quarantine(location: Location, by: datetime | None) -> pl.DataFrame:
+    table = OPS_TABLES["quarantine"]
+    files = sorted(location.quarantine.rglob("*.parquet"))
+    if not files:
+        return pl.DataFrame(schema=table.schema)
+    rows = table.conform(pl.read_parquet(files, glob=False))
+    return rows if by is None else rows.filter(pl.col("refused_at") <= by)
