@@ -1,0 +1,124 @@
+"""How does Great Expectations see a frame? The one place that imports it, and pandas with it."""
+
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from warehouse.contract import Table
+
+if TYPE_CHECKING:
+    from expectations.suites import Promise
+
+
+class ExpectationFailed(RuntimeError):
+    """Great Expectations could not evaluate an expectation: a defect, not bad data."""
+
+
+def results(table: Table, frame: pl.DataFrame) -> "Iterator[tuple[Promise, Any, pl.Series]]":
+    """Each promise with its result and the places of the rows that broke it.
+
+    What is the same in every row is validated once: of a constant column, one row is handed over.
+    """
+    if frame.is_empty():
+        return
+    handed = _handed_over(table, frame)
+    constant = {name for name in handed.columns if _is_constant(handed[name])}
+    everywhere = [p for p in suite(table) if constant.issuperset(p.columns)]
+    varying = [p for p in suite(table) if not constant.issuperset(p.columns)]
+    for promise, result in _validated(everywhere, handed.head(1)):
+        whole = bool(places(result))
+        yield promise, result, pl.int_range(frame.height if whole else 0, eager=True)
+    for promise, result in _validated(varying, handed):
+        yield promise, result, pl.Series(places(result), dtype=pl.Int64)
+
+
+def _validated(
+    promises: "Sequence[Promise]", handed: pl.DataFrame
+) -> "Iterable[tuple[Promise, Any]]":
+    needed = sorted({name for promise in promises for name in promise.columns})
+    if not promises:
+        return ()
+    return zip(promises, validate(promises, handed.select(needed).to_pandas()), strict=True)
+
+
+def places(result: Any) -> list[int]:
+    return result["result"].get("unexpected_index_list") or []
+
+
+def _is_constant(column: pl.Series) -> bool:
+    nulls = column.null_count()
+    return nulls == len(column) or (nulls == 0 and bool((column == column[0]).all()))
+
+
+def _handed_over(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """The promised columns, each in its cheapest true form.
+
+    Of a column that only has to be present, presence is all that is handed over; texts with few
+    values become categories.
+    """
+    handed = []
+    for column in table.columns:
+        name = column.name
+        if column.dtype in (pl.Float64, pl.Int64):
+            handed.append(pl.col(name).cast(pl.Float64))
+        elif column.one_of:
+            handed.append(pl.col(name).cast(pl.Categorical))
+        elif not column.nullable:
+            handed.append(pl.when(pl.col(name).is_not_null()).then(1.0).alias(name))
+    return frame.select(handed)
+
+
+def validate(promises: Iterable["Promise"], frame: Any) -> list[Any]:
+    """Results in the order of `promises`; Great Expectations gives them in its own."""
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(name="gate")
+    for place, promise in enumerate(promises):
+        suite.expectations.append(promise.expectation.copy(update={"meta": {"place": place}}))
+    batch = _batches().get_batch(batch_parameters={"dataframe": frame})
+    found = batch.validate(suite, result_format={"result_format": "COMPLETE"})
+    for result in found.results:
+        if result.exception_info.get("raised_exception"):
+            raise ExpectationFailed(f"expectation could not be evaluated: {result.exception_info}")
+    return sorted(
+        (r.to_json_dict() for r in found.results),
+        key=lambda r: r["expectation_config"]["meta"]["place"],
+    )
+
+
+@cache
+def has_columns(table: Table, names: tuple[str, ...]) -> bool:
+    frame = pl.DataFrame(schema=dict.fromkeys(names, pl.Float64)).to_pandas()
+    (result,) = validate([suites().columns_promise(table)], frame)
+    return bool(result["success"])
+
+
+@cache
+def suite(table: Table) -> "tuple[Promise, ...]":
+    return suites().suite(table)  # type: ignore[no-any-return]
+
+
+@cache
+def suites() -> Any:
+    """Great Expectations takes seconds to import, so only a gate that is used pays for it."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from expectations import suites
+    return suites
+
+
+@cache
+def _batches() -> Any:
+    suites()
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    asset = context.data_sources.add_pandas("chunks").add_dataframe_asset("chunk")
+    return asset.add_batch_definition_whole_dataframe("whole")
