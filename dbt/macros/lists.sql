@@ -28,11 +28,6 @@
     (select explode(sequence(0, {{ count }} - 1)) as n)
 {%- endmacro %}
 
-{# A sum that is the same bit for bit whatever the order and the number of threads. #}
-{% macro stable_sum(value) -%}
-    cast(sum(cast({{ value }} as decimal(30, 10))) as double)
-{%- endmacro %}
-
 {# A number as text with a fixed number of decimals, empty where NULL: the same on every engine. #}
 {% macro text_of(value, digits) -%}
     coalesce(cast(cast({{ value }} as decimal(38, {{ digits }})) as varchar), '')

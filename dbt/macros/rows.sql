@@ -38,3 +38,8 @@
 {% macro spark__quantile(value, share) -%}
     percentile({{ value }}, {{ share }})
 {%- endmacro %}
+
+{# The most frequent value of a window or group. #}
+{% macro most_frequent(value) -%}
+    mode({{ value }})
+{%- endmacro %}
