@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import itertools
 import multiprocessing
 import os
 import random
@@ -115,7 +116,7 @@ def test_however_rows_arrive_the_part_has_the_same_bytes(tmp_path: Path, cuts: l
     frame = prints("binance:A", 150_000)
     edges = [0, *sorted(cuts), 150_000]
     with lake.stage(location, PARTITION) as part:
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in itertools.pairwise(edges):
             part.write(frame.slice(low, high - low))
         pieces = part.finish(["binance:A"]).sha256
     with lake.stage(location, PARTITION) as part:

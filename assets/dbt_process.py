@@ -1,0 +1,82 @@
+"""A process of its own in which dbt runs: it keeps locks and global state that must end with it.
+
+The request is one JSON object on standard input; every finished model is one JSON line on standard
+output, so that the caller can show progress; the last line says how it ended.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from assets import plan
+
+FAILED = ("error", "fail", "runtime error", "partial success")
+
+
+def main() -> int:
+    """Parse, seed, run every planned step, test; stop at the first that fails."""
+    request = json.loads(sys.stdin.read())
+    runner = dbtRunner(callbacks=[_report])
+    options: list[str] = request["options"]
+    parsed = runner.invoke(["parse", *options])
+    if not parsed.success:
+        return _ended(parsed, "parse")
+    manifest = json.loads((Path(request["target"]) / "manifest.json").read_text())
+    planned = plan.steps(
+        plan.models(manifest),
+        _days(request["changed"]),
+        _days(request["held"]),
+        frozenset(request["existing"]),
+    )
+    _say({"planned": sum(len(step.models) for step in planned)})
+    seeds = [["seed"]] if not request["existing"] else []
+    for command in [*seeds, *(_command(step) for step in planned), _TEST]:
+        result = runner.invoke([*command, *options])
+        if not result.success:
+            return _ended(result, command[0])
+    _say({"ended": True, "errors": []})
+    return 0
+
+
+_TEST = ["test", "--exclude", "test_type:unit"]
+
+
+def _command(step: plan.Step) -> list[str]:
+    command = ["run", "--select", *step.models]
+    if step.start and step.end:
+        command += ["--event-time-start", str(step.start), "--event-time-end", str(step.end)]
+    return command
+
+
+def _days(found: dict[str, Sequence[str]]) -> dict[str, list[date]]:
+    return {table: [date.fromisoformat(day) for day in days] for table, days in found.items()}
+
+
+def _report(event: Any) -> None:
+    if event.info.name == "NodeFinished":
+        info = event.data.node_info
+        _say({"node": info.node_name, "kind": info.resource_type, "status": info.node_status})
+
+
+def _ended(result: dbtRunnerResult, command: str) -> int:
+    errors = [f"dbt {command}: {result.exception}"] if result.exception else []
+    for outcome in getattr(result.result, "results", None) or []:
+        if outcome.status in FAILED:
+            first = " ".join(str(outcome.message or "").split())
+            errors.append(f"{outcome.node.resource_type} {outcome.node.name}: {first}")
+    _say({"ended": False, "errors": errors or [f"dbt {command}: failed"]})
+    return 1
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.__stdout__.write(json.dumps(line) + "\n")  # type: ignore[union-attr]
+    sys.__stdout__.flush()  # type: ignore[union-attr]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

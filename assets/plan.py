@@ -1,0 +1,128 @@
+"""Which dbt models must run, in which order, and over which days?
+
+A daily model (dbt's microbatch) needs nothing but its own UTC day, so it runs for the days on which
+a lake table that it reads has changed; every other model is rebuilt whole. A daily model may stand
+on a whole one and the other way round, so models are run in levels: whole, daily, whole, ...
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+# A model over no day at all is run for this one, so that its empty table exists.
+NO_DAY = date(2010, 1, 1)
+ONE_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What planning needs of a dbt model.
+
+    `tables` are the lake tables it reads, through others too. `carries_state`: what it says of a
+    day depends on earlier days, so it runs from the first change on.
+    """
+
+    name: str
+    parents: tuple[str, ...]
+    tables: frozenset[str]
+    is_daily: bool
+    carries_state: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of dbt: these models, over [start, end) where they are daily."""
+
+    models: tuple[str, ...]
+    start: date | None = None
+    end: date | None = None
+
+
+def models(manifest: Mapping[str, Any]) -> list[Model]:
+    """The models of a dbt manifest, parents before children."""
+    nodes = {k: n for k, n in manifest["nodes"].items() if n["resource_type"] == "model"}
+    found: dict[str, Model] = {}
+    while len(found) < len(nodes):
+        for key, node in nodes.items():
+            parents = [p for p in node["depends_on"]["nodes"] if p in nodes]
+            if key in found or any(p not in found for p in parents):
+                continue
+            direct = {
+                manifest["sources"][p]["name"]
+                for p in node["depends_on"]["nodes"]
+                if p in manifest["sources"] and manifest["sources"][p]["source_name"] == "lake"
+            }
+            config = node["config"]
+            found[key] = Model(
+                node["name"],
+                tuple(found[p].name for p in parents),
+                frozenset(direct.union(*(found[p].tables for p in parents))),
+                config.get("incremental_strategy") == "microbatch",
+                bool(config.get("meta", {}).get("carries_state")),
+            )
+    return list(found.values())
+
+
+def steps(
+    ordered: Sequence[Model],
+    changed: Mapping[str, Iterable[date]],
+    held: Mapping[str, Iterable[date]],
+    existing: frozenset[str] = frozenset(),
+) -> list[Step]:
+    """The calls of dbt that bring `ordered` models up to date.
+
+    `changed` and `held` give, per lake table, the days that changed and all days there are.
+    `existing` names the models whose tables are there: without a changed day they are left alone.
+    """
+    levels = _levels(ordered)
+    planned: list[Step] = []
+    for level in range(max(levels.values(), default=-1) + 1):
+        members = [m for m in ordered if levels[m.name] == level]
+        if not members:
+            continue
+        if level % 2 == 0:
+            planned.append(Step(tuple(m.name for m in members)))
+            continue
+        groups: dict[tuple[date, ...], list[str]] = {}
+        for model in members:
+            days = tuple(days_to_run(model, changed, held))
+            if days or model.name not in existing:
+                groups.setdefault(days or (NO_DAY,), []).append(model.name)
+        for days, names in groups.items():
+            planned += [Step(tuple(names), start, end) for start, end in runs(days)]
+    return planned
+
+
+def days_to_run(
+    model: Model, changed: Mapping[str, Iterable[date]], held: Mapping[str, Iterable[date]]
+) -> list[date]:
+    """The days on which a daily model's rows may differ from what it holds, sorted."""
+    days = {day for table in model.tables for day in changed.get(table, ())}
+    if days and model.carries_state:
+        days |= {d for t in model.tables for d in held.get(t, ()) if d > min(days)}
+    return sorted(days)
+
+
+def runs(days: Sequence[date]) -> list[tuple[date, date]]:
+    """Sorted days as half-open runs of neighbours: an empty month costs nothing."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and found[-1][1] == day:
+            found[-1] = (found[-1][0], day + ONE_DAY)
+        else:
+            found.append((day, day + ONE_DAY))
+    return found
+
+
+def _levels(ordered: Sequence[Model]) -> dict[str, int]:
+    """Even levels are rebuilt whole, odd ones run by day; parents never stand on a later level."""
+    kind = {m.name: m.is_daily for m in ordered}
+    levels: dict[str, int] = {}
+    for model in ordered:
+        lowest = 1 if model.is_daily else 0
+        for parent in model.parents:
+            step = 0 if kind[parent] == model.is_daily else 1
+            lowest = max(lowest, levels[parent] + step)
+        levels[model.name] = lowest
+    return levels
