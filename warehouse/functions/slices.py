@@ -121,6 +121,15 @@ def log_strike_of_delta(p: Floats, call_delta: float) -> float:
 
 
 @kernel
+def log_strikes_of_delta(params: Floats, call_delta: Floats) -> Floats:
+    """One slice per row of `params`, one delta for each."""
+    k = np.empty(call_delta.size)
+    for i in range(call_delta.size):
+        k[i] = log_strike_of_delta(params[i], call_delta[i])
+    return k
+
+
+@kernel
 def first_argument(p: Floats, k: float) -> float:
     """d1 = -k/sqrt w + sqrt w/2; NaN where w is not above zero."""
     w = derivatives(p, k)[0]

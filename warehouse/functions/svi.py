@@ -3,7 +3,6 @@
 Parameters are in the order a, b, rho, m, sigma; how they are found stands in calibration.py.
 """
 
-import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions import calibration
-from warehouse.functions.slices import density_sign, derivatives, log_strike_of_delta
+from warehouse.functions.slices import density_sign, log_strikes_of_delta
 
 Floats = NDArray[np.float64]
 
@@ -73,23 +72,28 @@ def durrleman(params: ArrayLike, k: ArrayLike) -> Floats:
     return np.array([density_sign(p, v) for v in at.ravel()]).reshape(at.shape)
 
 
-def delta_iv(params: ArrayLike, t_years: float, call_delta: float) -> tuple[float, float]:
+def delta_iv(params: ArrayLike, t_years: ArrayLike, call_delta: ArrayLike) -> tuple[Floats, Floats]:
     """(iv, k) where the undiscounted forward call delta N(d1), at the slice's own vol, is as given.
 
-    NaN, NaN where there is no such k.
+    `params` is one slice or an array of five rows, which broadcasts with the others; NaN, NaN where
+    there is no such k.
     """
-    p = np.array(params, dtype=np.float64)
-    k = log_strike_of_delta(p, float(call_delta))
-    if math.isnan(k) or not t_years > 0.0:
-        return math.nan, math.nan
-    return math.sqrt(derivatives(p, k)[0] / t_years), k
+    a, b, rho, m, sigma = np.asarray(params, dtype=np.float64)
+    whole = np.broadcast_arrays(a, b, rho, m, sigma, t_years, call_delta)
+    rows = np.array([np.ravel(v) for v in whole], dtype=np.float64)
+    k = log_strikes_of_delta(rows[:5].T.copy(), rows[6]).reshape(whole[0].shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        iv = np.sqrt(total_variance(whole[:5], k) / whole[5])
+    return iv, np.where(np.isnan(iv), np.nan, k)
 
 
-def slope_and_curvature(params: ArrayLike, t_years: float) -> tuple[float, float]:
+def slope_and_curvature(params: ArrayLike, t_years: ArrayLike) -> tuple[Floats, Floats]:
     """d iv/dk and d2 iv/dk2 at k = 0; NaN where variance or time is not above zero."""
-    w, w1, w2, _ = derivatives(np.array(params, dtype=np.float64), 0.0)
-    if not (w > 0.0 and t_years > 0.0):
-        return math.nan, math.nan
-    iv = math.sqrt(w / t_years)
-    slope = 0.5 * iv * w1 / w
-    return slope, 0.5 * iv * w2 / w - slope * 0.5 * w1 / w
+    a, b, rho, m, sigma = np.asarray(params, dtype=np.float64)
+    r = np.hypot(m, sigma)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        w = a + b * (r - rho * m)
+        iv = np.sqrt(np.where(np.greater(t_years, 0.0), w / t_years, np.nan))
+        steepness = b * (rho - m / r) / (2.0 * w)
+        bend = b * (sigma / r) ** 2 / r / (2.0 * w)
+        return np.asarray(iv * steepness), np.asarray(iv * (bend - steepness**2))

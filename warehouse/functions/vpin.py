@@ -167,6 +167,7 @@ def _plan(
     held, open_size = np.zeros(days, np.int64), np.zeros(days, np.int64)
     own, restarted = np.zeros(days, np.bool_), np.zeros(days, np.bool_)
     bucket, lots, lots_size = 0, 0, 0
+    is_begun = False
     for d in range(days):
         past, traded = 0, 0
         for e in range(max(0, d - DAYS_OF_HISTORY), d):
@@ -180,10 +181,11 @@ def _plan(
             whole = BUCKETS_A_DAY * traded
             size[d] = max((2 * past + whole) // (2 * whole), 1)
         if d > 0 and volume[d - 1] == NO_UNIT:
-            restarted[d] = volume[d] != NO_UNIT
+            restarted[d] = is_begun and volume[d] != NO_UNIT
             if lots > 0:
                 bucket += 1
                 lots = 0
+        is_begun = is_begun or volume[d] != NO_UNIT
         number[d], held[d] = bucket, lots
         open_size[d] = lots_size if lots > 0 else size[d]
         if volume[d] <= 0:
