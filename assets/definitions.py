@@ -1,4 +1,4 @@
-"""The steps from files to published signals, as Dagster assets that an operator runs and watches."""
+"""The steps from files to published signals, as Dagster assets an operator runs and watches."""
 
 from datetime import UTC, datetime
 from pathlib import Path
