@@ -96,7 +96,7 @@ class Warehouse:
         """
         bound = dict(parameters) if parameters else None
         timeout_s = self._limits.timeout_s
-        return in_utc(reading.run(self._connection, query, bound, timeout_s=timeout_s).pl())
+        return in_utc(reading.run(self._connection, query, bound, timeout_s=timeout_s))
 
     def signals(
         self,

@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Timer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
+
+if TYPE_CHECKING:  # inspecting a file needs no Polars, and its process should start fast
+    import polars as pl
 
 _EXPLAIN = re.compile(r"\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 _PART = re.compile(r"'((?:[^']|'')+\.parquet)'")
@@ -106,8 +109,8 @@ def run(
     parameters: Any = None,
     *,
     timeout_s: float,
-) -> duckdb.DuckDBPyRelation:
-    """Check and run a query; the result is complete when this returns.
+) -> "pl.DataFrame":
+    """Check and run a query; its rows as a Polars frame.
 
     Raises `StatementRefused`, `QueryTimeout`, or DuckDB's own error for a query that is wrong.
     """
@@ -115,7 +118,7 @@ def run(
     timer = Timer(timeout_s, connection.interrupt)
     timer.start()
     try:
-        return connection.sql(query, params=parameters).execute()
+        return connection.sql(query, params=parameters).pl()
     except duckdb.InterruptException:
         raise QueryTimeout(f"stopped after {timeout_s:g} s: {query.strip()[:80]}") from None
     finally:
