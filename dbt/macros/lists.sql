@@ -10,9 +10,7 @@
 {%- endmacro %}
 
 {% macro spark__list_of(value, order) -%}
-    transform(
-        array_sort(collect_list(struct({{ order }} as place, {{ value }} as entry))), x -> x.entry
-    )
+    array_sort(collect_list(struct({{ order }} as place, {{ value }} as entry))).entry
 {%- endmacro %}
 
 {# A relation of the whole numbers 0 to count - 1, in column `n`. #}

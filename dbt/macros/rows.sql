@@ -43,3 +43,16 @@
 {% macro most_frequent(value) -%}
     mode({{ value }})
 {%- endmacro %}
+
+{# One row per element of a list, in a select list. #}
+{% macro exploded(list) -%}
+    {{ return(adapter.dispatch('exploded', 'hedgehouse')(list)) }}
+{%- endmacro %}
+
+{% macro default__exploded(list) -%}
+    unnest({{ list }})
+{%- endmacro %}
+
+{% macro spark__exploded(list) -%}
+    explode({{ list }})
+{%- endmacro %}

@@ -56,15 +56,15 @@ indications as (
 
 forecast as (
 
-    {{ latest_before(
-        'spaced',
-        'indications',
-        ['instrument_id'],
-        'forecast_by_at',
-        'available_at',
-        ['event_at', 'rate'],
-        'indicated_',
-        ['instrument_id', 'event_at']
+    select
+        spaced.*,
+        indications.event_at as indicated_event_at,
+        indications.rate as indicated_rate
+
+    from spaced
+
+    {{ asof_left_join(
+        'indications', 'indications', ['instrument_id'], 'spaced', 'forecast_by_at'
     ) }}
 
 ),

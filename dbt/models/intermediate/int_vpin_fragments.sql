@@ -1,0 +1,227 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='microbatch',
+    event_time='day_at',
+    batch_size='day',
+    begin='2010-01-01',
+    lookback=0,
+    concurrent_batches=false,
+    tags=['daily'],
+    meta={'carries_state': true}
+) }}
+
+with
+
+trades as (
+
+    select
+        trades.*,
+        {{ day_of('trades.event_at') }} as day_at,
+        {{ native_size('trades', 'instruments') }} as quantity_native
+
+    from {{ ref('stg_trades') }} as trades
+
+    left join {{ ref('stg_instruments') }} as instruments
+        on
+            trades.instrument_id = instruments.instrument_id
+            and trades.event_at >= instruments.valid_from
+            and trades.event_at < instruments.valid_to
+
+),
+
+arrived as (
+
+    select
+        *,
+        max(available_at) over so_far as known_at,
+        max(case when is_availability_assumed then 1 else 0 end) over so_far as assumed_count,
+        max(case when side is null then 1 else 0 end) over so_far as unsided_count,
+        case when max(case when sequence is null then 1 else 0 end) over so_far = 0
+            then count(sequence) over so_far / cast(
+                max(sequence) over so_far - min(sequence) over so_far + 1 as double
+            )
+        end as coverage
+
+    from trades
+
+    window so_far as (
+        partition by instrument_id, day_at
+        order by sequence asc nulls last, event_at asc nulls last, trade_id asc nulls last
+        rows between unbounded preceding and current row
+    )
+
+),
+
+sized as (
+
+    select
+        arrived.*,
+        plan.bucket_lots,
+        plan.open_lots,
+        plan.open_bucket_lots,
+        plan.lot_native,
+        cast(round(arrived.quantity_native / plan.lot_native) as bigint) as lots,
+        arrived.side = 'buy' as is_buy
+
+    from arrived
+
+    inner join {{ ref('int_vpin_plan') }} as plan
+        on
+            arrived.instrument_id = plan.instrument_id
+            and arrived.day_at = plan.day_at
+
+    where not arrived.is_block and arrived.side is not null
+
+),
+
+prints as (
+
+    -- Base coins bought and sold before each print: what a bucket holds is a difference of two.
+    select
+        *,
+        row_number() over so_far as place,
+        sum(lots) over so_far - lots as lots_before,
+        sum(case when is_buy then quantity_base else 0 end) over so_far
+        - case when is_buy then quantity_base else 0 end as bought_before,
+        sum(case when is_buy then 0 else quantity_base end) over so_far
+        - case when is_buy then 0 else quantity_base end as sold_before
+
+    from sized
+
+    window so_far as (
+        partition by instrument_id, day_at
+        order by sequence asc nulls last, event_at asc nulls last, trade_id asc nulls last
+        rows between unbounded preceding and current row
+    )
+
+),
+
+days as (
+
+    select
+        instrument_id,
+        day_at,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        {{ list_of('lots', 'place') }} as lots_list,
+        {{ list_of('is_buy', 'place') }} as is_buy_list,
+        cast(sum(abs(
+            {{ exact('quantity_native') }} - {{ exact('lots * lot_native') }}
+        )) as double) as rounding_error
+
+    from prints
+
+    group by
+        instrument_id, day_at, bucket_lots, open_lots, open_bucket_lots, lot_native
+
+),
+
+cuts as (
+
+    select
+        instrument_id,
+        day_at,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        rounding_error,
+        {{ exploded(
+            "vpin_fragments(lots_list, is_buy_list, bucket_lots, open_lots, open_bucket_lots)"
+        ) }} as fragment
+
+    from days
+
+),
+
+fragments as (
+
+    select
+        instrument_id,
+        day_at,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        rounding_error,
+        fragment.bucket_offset as bucket_offset,
+        fragment.start_index as start_index,
+        fragment.end_index as end_index,
+        fragment.buy_lots as buy_lots,
+        fragment.sell_lots as sell_lots,
+        fragment.is_full as is_full,
+        sum(fragment.buy_lots + fragment.sell_lots) over (
+            partition by instrument_id, day_at
+            order by fragment.bucket_offset asc nulls last
+            rows between unbounded preceding and current row
+        ) as lots_to_end
+
+    from cuts
+
+),
+
+bounded as (
+
+    select
+        fragments.*,
+        opening.event_at as started_at,
+        closing.event_at as ended_at,
+        closing.known_at as available_at,
+        closing.coverage,
+        closing.assumed_count,
+        closing.unsided_count,
+        {{ base_until('closing', 'fragments.lots_to_end', 'bought_before', true) }}
+        - {{ base_until(
+            'opening',
+            'fragments.lots_to_end - fragments.buy_lots - fragments.sell_lots',
+            'bought_before',
+            true
+        ) }} as buy_base,
+        {{ base_until('closing', 'fragments.lots_to_end', 'sold_before', false) }}
+        - {{ base_until(
+            'opening',
+            'fragments.lots_to_end - fragments.buy_lots - fragments.sell_lots',
+            'sold_before',
+            false
+        ) }} as sell_base
+
+    from fragments
+
+    inner join prints as opening
+        on
+            fragments.instrument_id = opening.instrument_id
+            and fragments.day_at = opening.day_at
+            and fragments.start_index = opening.place
+
+    inner join prints as closing
+        on
+            fragments.instrument_id = closing.instrument_id
+            and fragments.day_at = closing.day_at
+            and fragments.end_index = closing.place
+
+)
+
+select
+    instrument_id,
+    day_at,
+    bucket_offset,
+    bucket_lots,
+    open_lots,
+    open_bucket_lots,
+    lot_native,
+    rounding_error,
+    started_at,
+    ended_at,
+    available_at,
+    coverage,
+    assumed_count,
+    unsided_count,
+    buy_lots,
+    sell_lots,
+    buy_base,
+    sell_base,
+    is_full
+
+from bounded
