@@ -21,6 +21,7 @@ import polars as pl
 
 from warehouse import reading
 from warehouse.catalog import literal
+from warehouse.contract import INSTANT
 from warehouse.instants import BadInstant, in_utc, instant
 from warehouse.location import Location, default_root
 from warehouse.reading import Limits, QueryTimeout, StatementRefused, UnreadableFile
@@ -37,6 +38,8 @@ __all__ = [
     "Warehouse",
     "connect",
 ]
+
+_LEG = ("portfolio_id", "policy", "underlying", "leg")
 
 OnStale = Literal["raise", "warn", "ignore"]
 
@@ -104,20 +107,22 @@ class Warehouse:
         as_of: str | datetime | None = None,
         on_stale: OnStale | None = None,
     ) -> pl.DataFrame:
-        """The latest decision per portfolio, policy and leg, with `is_stale` beside it.
+        """Decisions, with `is_stale` beside them.
 
-        Without `as_of` the decisions are the present ones. With it they are those issued by then:
-        published by then in a live world; in an archive or a simulated one, known by then.
+        Without `as_of`: the latest one per portfolio, policy and leg. With it: all that was issued
+        by then, which means published by then in a live world, and known by then in an archive or
+        a simulated one.
 
         A decision is stale when `valid_until` has passed: by the clock in a live world, by the end
-        of the data in the others, and never later than `as_of`. A stale one raises
-        `StaleDataError` ("raise"), warns ("warn") or is only marked ("ignore"); the default is to
-        raise for the present, and to mark for the past.
+        of the data in the others, and never later than `as_of`. If a latest one is stale, this
+        raises `StaleDataError` ("raise"), warns ("warn") or only marks it ("ignore"); the default
+        is to raise for the present, and to mark for the past.
         """
         moment = None if as_of is None else instant(as_of)
-        found = self.sql(self._signals_query(underlying, moment))
-        frame = found.with_columns(is_stale=pl.col("valid_until") < pl.lit(self._age_from(moment)))
-        frame = frame.with_columns(pl.col("is_stale").fill_null(False))
+        now = self._age_from(moment)
+        frame = self.sql(self._signals_query(underlying, moment)).with_columns(
+            is_stale=(pl.col("valid_until") < pl.lit(now, dtype=INSTANT)).fill_null(False)
+        )
         self._report_stale(frame, on_stale or ("raise" if moment is None else "ignore"))
         return frame
 
@@ -147,17 +152,18 @@ class Warehouse:
         return rows[0]
 
     def _signals_query(self, underlying: str | None, moment: datetime | None) -> str:
-        table, order, conditions = "hedging.signals", "as_of_at desc, signal_id", ["true"]
-        if underlying is not None:
-            conditions.append(f"underlying = {literal(underlying)}")
-        if moment is not None:
-            table, order = "hedging.issued_signals", "as_of_at desc, published_at desc, signal_id"
-            issued = "published_at" if self.is_live else "available_at"
-            conditions.append(f"{issued} <= timestamp '{moment:%Y-%m-%d %H:%M:%S.%f}'")
+        wanted = "true" if underlying is None else f"underlying = {literal(underlying)}"
+        if moment is None:
+            return (
+                f"select * from hedging.signals where {wanted} qualify row_number() over "
+                f"(partition by {', '.join(_LEG)} order by as_of_at desc, signal_id) = 1 "
+                f"order by {', '.join(_LEG)}"
+            )
+        issued = "published_at" if self.is_live else "available_at"
         return (
-            f"select * from {table} where {' and '.join(conditions)} qualify row_number() over "
-            f"(partition by portfolio_id, policy, underlying, leg order by {order}) = 1 "
-            "order by portfolio_id, policy, underlying, leg"
+            f"select * from hedging.issued_signals where {wanted} "
+            f"and {issued} <= timestamp '{moment:%Y-%m-%d %H:%M:%S.%f}' "
+            f"order by as_of_at, published_at, {', '.join(_LEG)}, signal_id"
         )
 
     def _age_from(self, moment: datetime | None) -> datetime | None:
@@ -165,13 +171,14 @@ class Warehouse:
         return min(present, moment) if present and moment else present or moment
 
     def _report_stale(self, frame: pl.DataFrame, on_stale: OnStale) -> None:
-        stale = frame.filter("is_stale")
+        latest = frame.unique(_LEG, keep="last", maintain_order=True)
+        stale = latest.filter("is_stale")
         if on_stale == "ignore" or stale.is_empty():
             return
         first = stale.row(0, named=True)
         message = (
-            f"{self.generation}: {stale.height} of {frame.height} signals are stale, first that of "
-            f"{first['portfolio_id']} {first['policy']} {first['leg']}: "
+            f"{self.generation}: {stale.height} of {latest.height} signals are stale, "
+            f"first that of {first['portfolio_id']} {first['policy']} {first['leg']}: "
             f"valid until {first['valid_until']:%Y-%m-%dT%H:%M:%SZ}"
         )
         if on_stale == "raise":

@@ -308,9 +308,10 @@ def test_a_revised_decision_does_not_hide_what_was_issued_before(tmp_path):
         connection.execute("update hedging.signals set signal_id = 'revised', action = 'hold'")
     later = NOW + timedelta(hours=1)
     publish(location, clock=lambda: later)
-    with hedgehouse.connect(location.root, clock=lambda: later) as opened:
+    with hedgehouse.connect(location.root, clock=lambda: VALID_UNTIL) as opened:
+        assert opened.signals()["action"].to_list() == ["hold"]
         assert opened.signals(as_of=NOW)["action"].to_list() == ["sell"]
-        assert opened.signals(as_of=later)["action"].to_list() == ["hold"]
+        assert opened.signals(as_of=later)["action"].to_list() == ["sell", "hold"]
 
 
 def test_a_bad_as_of_is_named(client):
