@@ -23,7 +23,7 @@ MIN_STRIKES = 5  # as many as parameters
 STEEPEST = 2.0  # a steeper wing would give the price no finite mean (Lee 2004)
 STARTS = 3
 M_SEEDS, SIGMA_SEEDS = 9, 6
-MAX_STEPS = 200
+MAX_STEPS = 100
 
 
 @kernel
@@ -169,36 +169,34 @@ def explicit(
 
 @kernel
 def descend(
-    theta: Floats,
-    k: Floats,
-    w: Floats,
-    scale: Floats,
-    low: Floats,
-    high: Floats,
-    floor: float,
+    theta: Floats, k: Floats, w: Floats, scale: Floats, low: Floats, high: Floats, floor: float
 ) -> tuple[float, bool]:
-    """Levenberg-Marquardt in place: the cost reached, and whether it could fall no further."""
-    damping = 1e-3
-    curvature, gradient, step = np.empty((5, 5)), np.empty(5), np.empty(5)
-    cost = normal_equations(theta, k, w, scale, curvature, gradient)
-    trial = np.empty(5)
-    nothing = 0.0
+    """Levenberg-Marquardt in place: the cost reached, and whether it could fall no further.
+
+    Each trial takes m and sigma from the damped step and solves for the rest, so that the search
+    walks along the bottom of the valley in which a, R, L and sigma trade off against each other.
+    """
+    damping, nothing = 1e-3, 0.0
     for i in range(k.size):
         nothing += 1e-30 * (scale[i] * w[i]) ** 2
+    curvature, gradient, step, trial = np.empty((5, 5)), np.empty(5), np.empty(5), np.empty(6)
+    cost = normal_equations(theta, k, w, scale, curvature, gradient)
     for _ in range(MAX_STEPS):
         if cost <= nothing:
             return cost, True
+        low[0] = floor - math.exp(theta[4]) * math.sqrt(theta[1] * theta[2])
         solve_inside(curvature, gradient, damping, theta, low, high, step)
-        for j in range(5):
-            trial[j] = min(max(theta[j] + step[j], low[j]), high[j])
-        trial[0] = max(trial[0], floor - math.exp(trial[4]) * math.sqrt(trial[1] * trial[2]))
+        m = min(max(theta[3] + step[3], low[3]), high[3])
+        tau = min(max(theta[4] + step[4], low[4]), high[4])
+        trial[5] = math.inf
+        explicit(k, w, scale, m, math.exp(tau), floor, trial)
         reached = cost_of(trial, k, w, scale)
         if reached < cost:
             is_flat = cost - reached <= 1e-10 * cost
             for j in range(5):
                 theta[j] = trial[j]
             cost = normal_equations(theta, k, w, scale, curvature, gradient)
-            damping = max(0.2 * damping, 1e-12)
+            damping = max(0.2 * damping, 1e-6)
             if is_flat:
                 return cost, True
         else:
@@ -258,39 +256,47 @@ def solve_inside(
     step: Floats,
 ) -> None:
     """The damped step; a parameter at its bound that would leave it stays."""
-    damped = np.zeros((5, 5))
+    matrix = np.zeros((5, 5))
     for a in range(5):
         step[a] = -gradient[a]
         is_leaving = (theta[a] <= low[a] and step[a] < 0.0) or (
             theta[a] >= high[a] and step[a] > 0.0
         )
         if is_leaving or curvature[a, a] <= 0.0:
-            step[a], damped[a, a] = 0.0, 1.0
+            step[a], matrix[a, a] = 0.0, 1.0
             continue
-        damped[a, a] = curvature[a, a] * (1.0 + damping)
-        for b in range(a):
-            damped[a, b] = curvature[a, b]
+        for b in range(a + 1):
+            matrix[a, b] = curvature[a, b]
     for a in range(5):
         for b in range(a):
             if step[b] == 0.0 or step[a] == 0.0:
-                damped[a, b] = 0.0
-    cholesky_solve(damped, step)
+                matrix[a, b] = 0.0
+    damped_solve(matrix, damping, step)
 
 
 @kernel
-def cholesky_solve(root: Floats, x: Floats) -> None:
-    """Overwrite x by the solution; `root` holds the matrix in its lower half and is used up."""
-    n = x.size
-    for a in range(n):
+def damped_solve(root: Floats, damping: float, x: Floats) -> None:
+    """Overwrite x by the solution; `root` holds the matrix in its lower half and is used up.
+
+    Cholesky. Only m and ln sigma are damped, by a share of the curvature that is left once a, R and
+    L follow them; a share of the whole, which can be a million times more, would stop the search.
+    """
+    for a in range(5):
         for b in range(a + 1):
             v = root[a, b]
+            own = v
             for c in range(b):
                 v -= root[a, c] * root[b, c]
-            root[a, b] = v / root[b, b] if b < a else math.sqrt(max(v, 1e-300))
+                own = v if c == 2 else own
+            if b < a:
+                root[a, b] = v / root[b, b]
+            else:
+                v += damping * own if a > 2 else 0.0
+                root[a, a] = math.sqrt(max(v, 1e-300))
         for c in range(a):
             x[a] -= root[a, c] * x[c]
         x[a] /= root[a, a]
-    for a in range(n - 1, -1, -1):
-        for c in range(a + 1, n):
+    for a in range(4, -1, -1):
+        for c in range(a + 1, 5):
             x[a] -= root[c, a] * x[c]
         x[a] /= root[a, a]

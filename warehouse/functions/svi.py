@@ -83,7 +83,7 @@ def delta_iv(params: ArrayLike, t_years: ArrayLike, call_delta: ArrayLike) -> tu
     rows = np.array([np.ravel(v) for v in whole], dtype=np.float64)
     k = log_strikes_of_delta(rows[:5].T.copy(), rows[6]).reshape(whole[0].shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        iv = np.sqrt(total_variance(whole[:5], k) / whole[5])
+        iv = np.sqrt(total_variance(whole[:5], k) / np.where(whole[5] > 0.0, whole[5], np.nan))
     return iv, np.where(np.isnan(iv), np.nan, k)
 
 

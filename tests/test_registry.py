@@ -1,0 +1,213 @@
+"""SQL functions: declared once, bound to DuckDB, missing values in and out, units as published."""
+
+import datetime as dt
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from warehouse.functions import black, svi, vpin
+from warehouse.plugins.duckdb import Plugin, bind, sql_type
+from warehouse.registry import FUNCTIONS
+
+VOGT = "-0.041, 0.1331, 0.306, 0.3586, 0.4153"
+
+
+@pytest.fixture(scope="module")
+def connection():
+    with duckdb.connect() as connection:
+        bind(connection)
+        yield connection
+
+
+def row(connection, select):
+    return connection.execute(f"select {select}").fetchall()[0]
+
+
+def test_every_function_is_declared_once_with_a_sentence_and_is_known_to_duckdb(connection):
+    names = [f.name for f in FUNCTIONS]
+    assert len(set(names)) == len(names)
+    assert all(f.doc.endswith(".") and f.doc[0].isupper() for f in FUNCTIONS)
+    known = connection.execute("select function_name from duckdb_functions()").fetchall()
+    assert set(names) <= {name for (name,) in known}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.name)
+def test_null_in_is_null_out_or_a_status_and_never_an_exception(connection, function):
+    nothing = [f"null::{sql_type(dtype)}" for _, dtype in function.arguments]
+    (found,) = row(connection, f"{function.name}({', '.join(nothing)})")
+    if isinstance(found, dict):
+        found = [v for name, v in found.items() if not name.endswith(("status", "strikes_used"))]
+        assert found == [None] * len(found)
+    else:
+        assert found in (None, [])
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.name)
+def test_no_rows_in_are_no_rows_out_of_the_declared_type(function):
+    empty = [pa.array([], type=dtype) for _, dtype in function.arguments]
+    found = function.compute(*empty)
+    assert len(found) == 0
+    assert found.type == function.returns
+
+
+def test_cursors_see_the_functions(connection):
+    cursor = connection.cursor()
+    assert cursor.execute("select black_price(100, 100, 1, 0.2, true)").fetchall()[0][0] > 7.9
+
+
+def test_prices_and_volatilities_are_those_of_the_numerics_over_many_chunks(connection):
+    found = connection.execute(
+        """
+        with options as (
+            select 60000.0 as forward, 20000.0 + 20 * i as strike, 0.1 + i / 10000 as t_years,
+                0.3 + i / 5000 as vol, i > 2000 as is_call
+            from range(5000) as numbers(i)
+        ),
+        priced as (
+            select *, black_price(forward, strike, t_years, vol, is_call) as price from options
+        )
+        select *, black_implied_vol(price, forward, strike, t_years, is_call) as solved from priced
+        """
+    ).fetchall()
+    f, k, t, v, call, price, solved = zip(*found, strict=True)
+    np.testing.assert_array_equal(price, black.price(f, k, t, v, call))
+    np.testing.assert_allclose([s["iv"] for s in solved], v, rtol=1e-10)
+    assert {s["solver_status"] for s in solved} == {"ok"}
+
+
+def test_greeks_are_per_dollar_per_point_and_per_calendar_day(connection):
+    (found,) = row(connection, "black_greeks(60000, 65000, 0.1, 0.6, true)")
+    greeks = black.greeks(60_000, 65_000, 0.1, 0.6, True)
+    assert found == {
+        "delta": float(greeks.delta),
+        "gamma": float(greeks.gamma),
+        "vega_usd": float(greeks.vega) / 100,
+        "theta_usd": float(greeks.theta) / 365,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("null, 100, 100, 1, true", "no_quote"),
+        ("'nan'::double, 100, 100, 1, true", "no_quote"),
+        ("0, 100, 100, 1, true", "no_quote"),
+        ("5, null, 100, 1, true", "not_finite"),
+        ("5, 100, 100, 1, null", "not_finite"),
+        ("5, 100, 100, -1, true", "expired"),
+        ("5, 110, 100, 1, true", "below_intrinsic"),
+        ("10, 110, 100, 1, true", "at_intrinsic"),
+        ("100, 100, 100, 1, true", "above_bound"),
+    ],
+)
+def test_a_price_without_a_volatility_has_null_and_a_status(connection, arguments, status):
+    (found,) = row(connection, f"black_implied_vol({arguments})")
+    assert found == {"iv": None, "solver_status": status}
+
+
+def test_slices_are_fitted_row_by_row_from_lists_of_any_length(connection):
+    found = connection.execute(
+        """
+        with quotes as (
+            select n, k / 10.0 as k, 0.04 + n * 0.001 + 0.02 * (k / 10.0) * (k / 10.0) as w
+            from range(2, 30) as counts(n), range(-20, 21) as strikes(k)
+            where abs(k) < n
+        )
+        select n, svi_fit(list(k order by k), list(w order by k), list(1.0), 0.1) as fit
+        from quotes group by n order by n
+        """
+    ).fetchall()
+    assert found[0][1]["fit_status"] == "too_few_strikes"
+    for n, fit in found[1:]:
+        k = np.array([i / 10 for i in range(-20, 21) if abs(i) < n])
+        alone = svi.fit(k, 0.04 + n * 0.001 + 0.02 * k * k, np.ones(k.size), 0.1)
+        assert fit["fit_status"] == "ok"
+        assert fit["rmse_iv"] == pytest.approx(alone.rmse_iv, rel=1e-6, abs=1e-12)
+        assert fit["svi_b"] == pytest.approx(alone.params[1], rel=1e-6)
+
+
+def test_lists_of_different_lengths_are_refused_by_name(connection):
+    with pytest.raises(duckdb.InvalidInputException, match=r"svi_fit: lists of \[2, 1, 2\] values"):
+        row(connection, "svi_fit([0.1, 0.2], [0.1], [1, 1], 0.1)")
+
+
+def test_a_slice_is_read_at_strikes_deltas_and_the_forward(connection):
+    params = [float(v) for v in VOGT.split(",")]
+    (variance,) = row(connection, f"svi_total_variance({VOGT}, 0.25)")
+    assert variance == float(svi.total_variance(params, 0.25))
+    (at_delta,) = row(connection, f"svi_delta_iv({VOGT}, 1, 0.25)")
+    assert (at_delta["iv"], at_delta["k"]) == tuple(map(float, svi.delta_iv(params, 1.0, 0.25)))
+    (shape,) = row(connection, f"svi_slope_curvature({VOGT}, 1)")
+    assert shape["skew_slope"] == pytest.approx(-0.1752111, abs=5e-8)
+    (impossible,) = row(connection, f"svi_delta_iv({VOGT}, 1, 1.5)")
+    assert impossible == {"iv": None, "k": None}
+
+
+def test_parity_takes_missing_sides_as_null(connection):
+    (found,) = row(
+        connection,
+        """forward_parity([80, 90, 100, 110], [0.25, 0.19, 0.14, 0.10], [0.26, 0.20, 0.15, 0.11],
+        [0.05, null, 0.14, 0.20], [0.06, 0.10, 0.15, 0.21], true)""",
+    )
+    assert found["parity_status"] == "ok"
+    assert found["strikes_used"] == 3
+    assert found["forward"] == pytest.approx(100, rel=1e-6)
+    assert found["discount_factor"] is None
+
+
+def test_a_plan_has_one_row_per_day_and_reads_an_absent_day_as_no_unit(connection):
+    days = "[date '2024-01-01', '2024-01-02', '2024-01-05', '2024-01-06']"
+    (found,) = row(connection, f"vpin_plan({days}, [130, 0, 7, null])")
+    assert [day["day_at"] for day in found] == [dt.date(2024, 1, d) for d in (1, 2, 5, 6)]
+    expected = vpin.plan([130, 0, vpin.NO_UNIT, vpin.NO_UNIT, 7, vpin.NO_UNIT])
+    for name in ("bucket_lots", "first_bucket", "open_lots", "is_own_day", "is_restarted"):
+        column = getattr(expected, name)[[0, 1, 4, 5]].tolist()
+        assert [day[name] for day in found] == column
+    assert [day["is_restarted"] for day in found] == [False, False, True, False]
+
+
+def test_a_plan_without_any_volume_has_no_bucket_size(connection):
+    (found,) = row(connection, "vpin_plan([date '2024-01-01', '2024-01-02'], [null, 0])")
+    assert [day["bucket_lots"] for day in found] == [None, None]
+
+
+def test_days_out_of_order_are_refused_by_date(connection):
+    with pytest.raises(duckdb.InvalidInputException, match="days must ascend, 2024-01-01 does not"):
+        row(connection, "vpin_plan([date '2024-01-02', '2024-01-01'], [1, 1])")
+
+
+def test_fragments_point_at_list_positions_and_leave_unplanned_rows_null(connection):
+    found = connection.execute(
+        """
+        select i, vpin_fragments([3, 5, 4], [true, false, true], size, 0, 4)
+        from (values (1, 4), (2, null), (3, 6)) as days(i, size) order by i
+        """
+    ).fetchall()
+    assert found[1][1] is None
+    first = [tuple(f.values()) for f in found[0][1]]
+    assert first == [(0, 1, 2, 3, 1, True), (1, 2, 2, 0, 4, True), (2, 3, 3, 4, 0, True)]
+    third = [tuple(f.values()) for f in found[2][1]]
+    assert third == [(0, 1, 2, 3, 1, True), (1, 2, 3, 2, 4, True), (2, 3, 3, 2, 0, False)]
+
+
+def test_a_null_among_prints_is_refused_since_its_volume_would_be_lost(connection):
+    with pytest.raises(duckdb.InvalidInputException, match="a print would be lost"):
+        row(connection, "vpin_fragments([3, null], [true, false], 4, 0, 4)")
+
+
+def test_a_band_is_that_of_the_numerics(connection):
+    (found,) = row(connection, "whalley_wilmott_half_width(60000, 2e-5, 5e-4, 1e-5, 1.0)")
+    assert found == pytest.approx(0.12164404, abs=5e-9)
+
+
+def test_dbt_gets_the_functions_and_the_lake_on_its_connection(tmp_path):
+    plugin = Plugin.create(
+        "warehouse.plugins.duckdb",
+        config={"root": str(tmp_path), "committed_by": "", "TimeZone": "UTC"},
+    )
+    with duckdb.connect() as connection:
+        plugin.configure_connection(connection)
+        assert row(connection, "black_price(100, 100, 1, 0.2, true)")[0] > 7.9
+        assert connection.execute("select count(*) from lake.trades").fetchall() == [(0,)]
