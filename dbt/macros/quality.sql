@@ -45,3 +45,16 @@
         {% for condition, name in flags %}case when {{ condition }} then '{{ name }}' end{{ ", " if not loop.last }}{% endfor %}
     ))
 {%- endmacro %}
+
+{# Whether a row's quality_flags name a flag. #}
+{% macro has_flag(flags, name) -%}
+    {{ return(adapter.dispatch('has_flag', 'hedgehouse')(flags, name)) }}
+{%- endmacro %}
+
+{% macro default__has_flag(flags, name) -%}
+    list_contains({{ flags }}, '{{ name }}')
+{%- endmacro %}
+
+{% macro spark__has_flag(flags, name) -%}
+    array_contains({{ flags }}, '{{ name }}')
+{%- endmacro %}

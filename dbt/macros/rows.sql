@@ -56,3 +56,57 @@
 {% macro spark__exploded(list) -%}
     explode({{ list }})
 {%- endmacro %}
+
+{# `relation` and a column `name`: share of strictly earlier rows whose value is not above this
+   row's, NULL below `minimum` of them. Values are not NULL; `order` is unique within `partition`. #}
+{% macro with_earlier_share(relation, value, name, partition, order, minimum) -%}
+    {{ return(adapter.dispatch('with_earlier_share', 'hedgehouse')(
+        relation, value, name, partition, order, minimum
+    )) }}
+{%- endmacro %}
+
+{% macro default__with_earlier_share(relation, value, name, partition, order, minimum) -%}
+    select
+        *,
+        case when count(*) over so_far > {{ minimum }}
+            then (round(cume_dist(order by {{ value }}) over so_far * count(*) over so_far) - 1)
+                / (count(*) over so_far - 1)
+        end as {{ name }}
+
+    from {{ relation }}
+
+    window so_far as (
+        partition by {{ partition }}
+        order by {{ order }} asc nulls last
+        rows between unbounded preceding and current row
+    )
+{%- endmacro %}
+
+{% macro spark__with_earlier_share(relation, value, name, partition, order, minimum) -%}
+    select
+        {{ relation }}.*,
+        shares.share as {{ name }}
+
+    from {{ relation }}
+
+    left join (
+        select
+            later.{{ partition }},
+            later.{{ order }},
+            avg(case when earlier.{{ value }} <= later.{{ value }} then 1e0 else 0e0 end) as share
+
+        from {{ relation }} as later
+
+        inner join {{ relation }} as earlier
+            on
+                later.{{ partition }} = earlier.{{ partition }}
+                and later.{{ order }} > earlier.{{ order }}
+
+        group by later.{{ partition }}, later.{{ order }}
+
+        having count(*) >= {{ minimum }}
+    ) as shares
+        on
+            {{ relation }}.{{ partition }} = shares.{{ partition }}
+            and {{ relation }}.{{ order }} = shares.{{ order }}
+{%- endmacro %}

@@ -119,11 +119,7 @@ measurable as (
     select
         instrument_id,
         bucket_number,
-        vpin,
-        row_number() over (
-            partition by instrument_id
-            order by bucket_number asc nulls last
-        ) as place
+        vpin
 
     from measured
 
@@ -133,22 +129,9 @@ measurable as (
 
 placed as (
 
-    select
-        later.instrument_id,
-        later.bucket_number,
-        cast(count(earlier.vpin) as double) / cast(max(later.place) - 1 as double) as vpin_cdf
-
-    from measurable as later
-
-    left join measurable as earlier
-        on
-            later.instrument_id = earlier.instrument_id
-            and later.place > earlier.place
-            and later.vpin >= earlier.vpin
-
-    where later.place > 100
-
-    group by later.instrument_id, later.bucket_number
+    {{ with_earlier_share(
+        'measurable', 'vpin', 'vpin_cdf', 'instrument_id', 'bucket_number', 100
+    ) }}
 
 )
 

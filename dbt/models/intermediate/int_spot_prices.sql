@@ -1,0 +1,71 @@
+with
+
+candidates as (
+
+    select
+        base,
+        quote,
+        snapshot_at,
+        instrument_id,
+        mid_price as price,
+        'spot_mid' as spot_source,
+        1 as source_rank,
+        quoted_at as observed_at,
+        available_at,
+        is_availability_assumed
+
+    from {{ ref('int_basis_quotes') }}
+
+    where kind = 'spot' and mid_price is not null
+
+    union all
+
+    select
+        base,
+        quote,
+        snapshot_at,
+        instrument_id,
+        close_price as price,
+        'spot_trade' as spot_source,
+        2 as source_rank,
+        traded_at as observed_at,
+        available_at,
+        is_availability_assumed
+
+    from {{ ref('int_basis_trades') }}
+
+    where kind = 'spot'
+
+),
+
+ranked as (
+
+    select
+        *,
+        row_number() over (
+            partition by base, quote, snapshot_at
+            order by
+                source_rank asc nulls last,
+                observed_at desc nulls last,
+                instrument_id asc nulls last
+        ) as choice
+
+    from candidates
+
+)
+
+select
+    base,
+    quote,
+    snapshot_at,
+    instrument_id,
+    price,
+    spot_source,
+    source_rank,
+    observed_at,
+    available_at,
+    is_availability_assumed
+
+from ranked
+
+where choice = 1
