@@ -52,6 +52,7 @@ __all__ = [
     "parts",
     "read_manifest",
     "restate",
+    "rows_of",
     "scan",
     "stage",
 ]
@@ -304,7 +305,7 @@ def _rewrite(
     location: Location, partition: Partition, path: Path, units: Sequence[str], at: datetime
 ) -> Part:
     table = LAKE_TABLES[partition.table]
-    rows = pl.scan_parquet(path).filter(pl.any_horizontal(_rows_of(table, u) for u in units))
+    rows = pl.scan_parquet(path).filter(pl.any_horizontal(rows_of(table, u) for u in units))
     with stage(location, partition) as part:
         for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
             part.write(batch)
@@ -314,16 +315,14 @@ def _rewrite(
     return _part(staged, at)
 
 
-def _rows_of(table: Table, unit: str) -> pl.Expr:
-    """The rows of a unit: `<owner>@<instant>` of a snapshot, else `<instrument>[/<feed>]`."""
+def rows_of(table: Table, unit: str) -> pl.Expr:
+    """Which rows are a unit's: `<owner>@<instant>` of a snapshot, else `<instrument>[/ticker]`."""
     owner, _, instant = unit.partition("@")
     if instant:
         column = "portfolio_id" if "portfolio_id" in table.schema.names() else "underlying"
         stamp = pl.lit(datetime.fromisoformat(instant)).cast(table.schema[table.time])
         return (pl.col(column) == owner) & (pl.col(table.time) == stamp)
-    feed = unit.rfind("/")
-    instrument = unit[:feed] if unit.endswith("/ticker") else unit
-    return pl.col("instrument_id") == instrument
+    return pl.col("instrument_id") == unit.removesuffix("/ticker")
 
 
 def _part(staged: StagedPart, at: datetime) -> Part:
