@@ -60,6 +60,11 @@ class Location:
         return self.root / "truth"
 
     @property
+    def market(self) -> Path:
+        """Archive files that the embedded market wrote; only in simulated worlds."""
+        return self.root / "market"
+
+    @property
     def pointer(self) -> Path:
         return self.published / "current.duckdb"
 

@@ -1,0 +1,305 @@
+"""Which commands are there? Each is a few lines: the work is done by the packages below."""
+
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+from typer.exceptions import TyperException
+
+from hedgehouse import OnStale, connect, console
+from hedgehouse.console import Voice, log
+from warehouse.instants import instant
+from warehouse.location import Location, default_root
+
+app = typer.Typer(
+    name="hedgehouse",
+    help="A warehouse of crypto-derivatives microstructure: files in, hedge signals out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data folder; HEDGEHOUSE_DATA, else warehouse/data."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only, beside the rows asked for.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="UTC date or time in the past.")]
+
+
+def now() -> datetime:
+    """The command line's clock, which everything below is given."""
+    return datetime.now(UTC)
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders to look through.")],
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Check and commit archive files and portfolios."""
+    from hedgehouse.reporting import import_fields, import_text
+    from pipelines.ingest import import_paths
+
+    voice = _voice(as_json, quiet)
+    with voice.progress("import") as progress:
+        report = import_paths(_location(data), paths, clock=now, progress=progress)
+    for file in report.files:
+        for notice in file.notices:
+            log.warning("%s: %s", file.path, notice)
+    for error in report.errors:
+        console.write_error(error)
+    voice.result(import_fields(report), import_text(report))
+    return report.exit_code
+
+
+@app.command()
+def build(
+    as_of: AsOf = None,
+    committed_by: Annotated[
+        str | None, typer.Option("--committed-by", help="Revisions committed by then.")
+    ] = None,
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Build every day again.")
+    ] = False,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the marts; with a past time, in a file of their own."""
+    from assets import building
+
+    voice = _voice(as_json, quiet)
+    with voice.progress("build") as progress:
+        report = building.build(
+            _location(data),
+            clock=now,
+            as_of=_past(as_of),
+            committed_by=_past(committed_by),
+            full_refresh=full_refresh,
+            progress=progress,
+        )
+    fields = {
+        "path": report.path,
+        "as_of_at": report.as_of_at,
+        "committed_by_at": report.committed_by_at,
+        "models_run": report.models_run,
+        "changed_days": report.changed_days,
+        "model_version": report.model_version,
+    }
+    voice.result(
+        fields,
+        f"{report.path}: {report.models_run} models over {len(report.changed_days)} changed days, "
+        f"as of {report.as_of_at:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+@app.command()
+def publish(
+    keep: Annotated[
+        int, typer.Option("--keep", min=1, help="Generations that stay; the current always does.")
+    ] = 7,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make the build the current generation."""
+    from hedgehouse.reporting import generation_fields, generation_text
+    from warehouse import publish as publishing
+
+    made = publishing.publish(_location(data), clock=now, keep=keep)
+    _voice(as_json, quiet).result(generation_fields(made), generation_text(made))
+
+
+@app.command()
+def rollback(
+    to: Annotated[
+        str | None, typer.Option("--to", help="Generation; the one before the current if absent.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Move the pointer to an earlier generation."""
+    from hedgehouse.reporting import generation_fields, generation_text
+    from warehouse import publish as publishing
+
+    found = publishing.rollback(_location(data), clock=now, to=to)
+    _voice(as_json, quiet).result(generation_fields(found), generation_text(found))
+
+
+@app.command()
+def status(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Show the world, the generation, what is in it and how fresh it is."""
+    from hedgehouse.reporting import status_fields, status_text
+
+    fields = status_fields(_location(data))
+    _voice(as_json, quiet).result(fields, status_text(fields))
+
+
+@app.command()
+def gaps(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """List known holes, and units whose wholeness is not proven."""
+    from hedgehouse.reporting import gap_fields, gap_text
+
+    fields = gap_fields(_location(data))
+    _voice(as_json, quiet).result(fields, gap_text(fields))
+
+
+@app.command()
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT; statements from standard input if absent.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.001, help="Seconds one statement may take.")
+    ] = 300.0,
+    memory: Annotated[str, typer.Option("--memory", help="Memory it may take.")] = "4GB",
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Read the current generation, and nothing else."""
+    from hedgehouse import Limits
+    from hedgehouse.shell import answer_all
+
+    voice = _voice(as_json, quiet)
+    limits = Limits(memory=memory, timeout_s=timeout)
+    with connect(_location(data).root, clock=now, limits=limits) as client:
+        if query is not None:
+            voice.rows(client.sql(query))
+            return 0
+        return answer_all(client, voice, sys.stdin)
+
+
+@app.command()
+def signals(
+    underlying: Annotated[str | None, typer.Option("--underlying", help="Coin: BTC.")] = None,
+    as_of: AsOf = None,
+    on_stale: Annotated[
+        OnStale | None,
+        typer.Option("--on-stale", help="What a stale signal does; present ones raise."),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the latest decisions, or all that was issued by a time."""
+    from hedgehouse.reporting import signals_text
+
+    voice = _voice(as_json, quiet)
+    with connect(_location(data).root, clock=now) as client:
+        frame = client.signals(underlying, _past(as_of), on_stale)
+    voice.rows(frame, signals_text(frame))
+
+
+@app.command()
+def doctor(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> int:
+    """Look for what is wrong with the machine and the folder."""
+    from hedgehouse.doctor import examine
+
+    findings = examine(_location(data))
+    fields = {
+        "findings": [{"subject": f.subject, "state": f.state, "text": f.text} for f in findings]
+    }
+    text = "\n".join(f"{f.state:4} {f.subject}: {f.text}" for f in findings)
+    _voice(as_json, quiet).result(fields, text)
+    return console.FAILED if any(f.state == "fail" for f in findings) else 0
+
+
+@app.command()
+def contract(
+    write: Annotated[bool, typer.Option("--write", help="Write the generated files.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Name those out of date.")] = False,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Render schemas and the data dictionary from the contract, or check them."""
+    from warehouse import render
+
+    if write == check:
+        raise typer.BadParameter("say either --write or --check")
+    voice = _voice(as_json, quiet)
+    if write:
+        written = [str(path) for path in render.write()]
+        voice.result({"written": written}, "\n".join(written) or "nothing had changed")
+        return 0
+    stale = render.stale()
+    for name in stale:
+        console.write_error(f"{name}: out of date; run `hedgehouse contract --write`")
+    voice.result({"stale": stale}, f"{len(stale)} generated files are out of date")
+    return console.FAILED if stale else 0
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the market.")] = 1,
+    size: Annotated[
+        float, typer.Option("--size", min=0.001, help="Prints, as a share of a full day.")
+    ] = 1.0,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write an embedded market as archive files, import, build and publish it."""
+    from hedgehouse.demo import run_demo
+
+    voice = _voice(as_json, quiet)
+    told = run_demo(_location(data), seed=seed, size=size, clock=now, voice=voice)
+    voice.result(told.fields, told.text)
+    return told.exit_code
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; documented errors become one line."""
+    try:
+        return app(args=list(arguments), prog_name="hedgehouse", standalone_mode=False) or 0
+    except TyperException as error:
+        console.write_error(error.format_message())
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.write_error("stopped")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left, `head` for one. What is still in the buffer goes
+        # nowhere, or Python would complain of it on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, RuntimeError, OSError, duckdb.Error) as error:
+        code = console.exit_code(error)
+        if code is None:
+            raise
+        console.write_error(console.one_line(error))
+        return code
+
+
+def main() -> None:
+    """The program `hedgehouse`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _location(data: Path | None) -> Location:
+    return Location((data or default_root()).expanduser())
+
+
+def _voice(as_json: bool, quiet: bool) -> Voice:
+    console.start_logging(quiet)
+    return Voice(as_json, quiet)
+
+
+def _past(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    found = instant(text)
+    if found > now():
+        raise typer.BadParameter(f"{text!r} is in the future")
+    return found
