@@ -54,14 +54,10 @@ def columns_promise(table: Table) -> Promise:
     )
 
 
-def emptiness(breach: str, reason: str, *, is_blocking: bool) -> Promise:
-    """The table of violations that polars found is empty."""
+def emptiness() -> Promise:
+    """A table of violations has no row."""
     return Promise(
-        gxe.ExpectTableRowCountToEqual(value=0),
-        "",
-        is_blocking=is_blocking,
-        breach=breach,
-        reason=reason,
+        gxe.ExpectTableRowCountToEqual(value=0), "", True, "violations", "There must be none."
     )
 
 

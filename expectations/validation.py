@@ -98,6 +98,14 @@ def has_columns(table: Table, names: tuple[str, ...]) -> bool:
 
 
 @cache
+def is_empty(rows: int) -> bool:
+    """Whether a table of that many violations is empty, in the judgement of Great Expectations."""
+    frame = pl.DataFrame({"violation": [1] * rows}).to_pandas()
+    (result,) = validate([suites().emptiness()], frame)
+    return bool(result["success"])
+
+
+@cache
 def suite(table: Table) -> "tuple[Promise, ...]":
     return suites().suite(table)  # type: ignore[no-any-return]
 

@@ -1,0 +1,296 @@
+"""How does one market-data file become committed units? Read whole, judged, ordered, committed."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import polars as pl
+
+from expectations import gate
+from expectations.gate import REFUSED, ROW_NUMBER, GateRefused, Ledger
+from pipelines import continuity, quarantine
+from pipelines.archives import opening
+from pipelines.archives.base import Feed, SourceRefused
+from pipelines.continuity import UNNUMBERED, Span, Tracker
+from pipelines.observing import Register
+from pipelines.snapshots import Chain
+from pipelines.spool import Spool
+from pipelines.universe import Instrument
+from warehouse.contract import LAKE_TABLES, Table
+from warehouse.lake import Check, Outcome, Partition, StagedPart, Unit, commit, stage
+from warehouse.location import Location
+
+ONE_SNAPSHOT = "a snapshot as it was recorded; nothing shows that the whole chain is in it"
+EDGE_RANK = 10  # a state at the file's first instant: the file of the day before knows more
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What one file brought to one table; `state` is committed or unchanged."""
+
+    path: Path
+    table: str
+    venue: str
+    days: tuple[date, ...]
+    rows: int
+    quarantined: int
+    state: str
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Intake:
+    """What was read of a feed for one table: rows that passed, rows refused, and the findings."""
+
+    table: Table
+    store: Spool | Chain
+    ledger: Ledger
+    refused: list[pl.DataFrame] = field(default_factory=list)
+
+    def refusals(self) -> pl.DataFrame:
+        return pl.concat([pl.DataFrame(schema=REFUSED), *self.refused]).sort(ROW_NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One file's import: what is imported, where to, and what its evidence is called."""
+
+    location: Location
+    feed: Feed
+    sha256: str
+    at: datetime
+    register: Register
+
+    def unit(self, span: Span) -> Unit:
+        return Unit(
+            name=self.feed.unit(span.instrument_id),
+            instrument_id=span.instrument_id,
+            status="unprovable",  # until its neighbours are looked at
+            rows=span.rows,
+            source=self.feed.source,
+            rank=self.feed.rank,
+            proof=UNNUMBERED,
+            raw=(self.sha256,),
+            first_sequence=span.first_sequence,
+            last_sequence=span.last_sequence,
+            gaps=tuple(span.gaps),
+        )
+
+    def snapshot(self, underlying: str, instant: datetime, rows: int) -> Unit:
+        is_edge = instant == datetime.combine(self.feed.period.start, datetime.min.time(), UTC)
+        return Unit(
+            name=f"{underlying}@{instant.isoformat()}",
+            instrument_id=None,
+            status="unprovable",
+            rows=rows,
+            source=self.feed.source,
+            rank=EDGE_RANK if is_edge else self.feed.rank,
+            proof=ONE_SNAPSHOT,
+            raw=(self.sha256,),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What came of one day of one table."""
+
+    day: date
+    rows: int
+    outcome: Outcome
+    repeated: pl.DataFrame
+    is_numbered: bool = False
+
+
+def read(
+    feed: Feed, folder: Path, progress: Callable[[int], None] | None
+) -> tuple[dict[str, Intake], dict[str, Instrument]]:
+    """Everything the file holds, judged: intakes by table, instruments by instrument_id.
+
+    Raises `SourceRefused` where the file is damaged, empty, of the wrong unit or mostly bad.
+    """
+    intakes = {name: _intake(LAKE_TABLES[name], feed, folder) for name in feed.tables}
+    instruments: dict[str, Instrument] = {}
+    rows = 0
+    for lines in opening.lines(feed.path, feed.layout, progress=progress):
+        rows += lines.text.count(b"\n")
+        decoded = feed.decode(lines)
+        instruments |= {item.instrument_id: item for item in decoded.instruments}
+        intakes[feed.tables[0]].refused.append(decoded.refused)
+        for name, frame in decoded.rows.items():
+            try:
+                audit = gate.audit(LAKE_TABLES[name], frame)
+            except GateRefused as error:
+                raise SourceRefused(f"{feed.path}: {error}") from error
+            intakes[name].ledger.add(audit)
+            intakes[name].refused.append(audit.refused)
+            intakes[name].store.add(audit.kept)
+    if not rows:
+        raise SourceRefused(f"{feed.path}: holds no rows")
+    return intakes, instruments
+
+
+def land(work: Work, intake: Intake, instruments: dict[str, Instrument]) -> FileReport:
+    """Commit an intake day by day, state anew what is proven, and quarantine what was refused."""
+    store = intake.store
+    if isinstance(store, Spool):
+        landed = list(_spooled_days(work, intake, store, instruments))
+    else:
+        landed = list(_chain_days(work, intake, store, instruments))
+    if any(day.is_numbered for day in landed):
+        days = [day.day for day in landed]
+        continuity.settle(work.location, intake.table, work.feed.venue, days, work.at)
+    repeated = [day.repeated for day in landed]
+    if isinstance(store, Chain):
+        repeated.append(store.repeated())
+    intake.refused.extend(f.select(ROW_NUMBER, reason=pl.lit("duplicate_key")) for f in repeated)
+    refused = intake.refusals()
+    _quarantine(work, intake.table, refused)
+    return _report(work, intake.table, landed, refused)
+
+
+def _intake(table: Table, feed: Feed, folder: Path) -> Intake:
+    store = Chain() if feed.is_chain else Spool(table, folder, keeps_last=feed.keeps_last)
+    return Intake(table, store, Ledger(table, str(feed.path)))
+
+
+def _spooled_days(
+    work: Work, intake: Intake, spool: Spool, instruments: dict[str, Instrument]
+) -> Iterator[Landed]:
+    repeated_keys, refused = spool.repeated_keys(), intake.refusals()[ROW_NUMBER].to_list()
+    undated: tuple[date | None, ...] = (None,)  # rows without a readable day: told with the first
+    for day, frames in spool.days():
+        partition = Partition(intake.table.name, work.feed.venue, day)
+        tracker, repeated = Tracker(intake.table, repeated_keys, refused), []
+        with stage(work.location, partition) as part:
+            for frame in frames:
+                kept, again = tracker.take(frame)
+                repeated.append(again)
+                part.write(intake.table.conform(kept))
+            units = [work.unit(span) for span in tracker.spans.values()]
+            staged = part.finish([unit.name for unit in units])
+            checks = [
+                *intake.ledger.checks((day, *undated)),
+                *_checks_of_order(intake, tracker),
+            ]
+            seen = [instruments[name] for name in tracker.spans]
+            outcome = _commit(work, partition, units, [staged], checks, seen)
+        undated = ()
+        is_numbered = any(unit.last_sequence is not None for unit in units)
+        yield Landed(day, staged.rows, outcome, pl.concat(repeated), is_numbered)
+
+
+def _chain_days(
+    work: Work, intake: Intake, chain: Chain, instruments: dict[str, Instrument]
+) -> Iterator[Landed]:
+    expiries = {name: item.expires_at for name, item in instruments.items()}
+    found = sorted(chain.snapshots(expiries), key=lambda snapshot: (snapshot[1], snapshot[0]))
+    days: Sequence[date | None] = tuple(intake.ledger.evaluated)  # all told with the first day
+    for day, snapshots in groupby(found, key=lambda snapshot: snapshot[1].date()):
+        partition = Partition(intake.table.name, work.feed.venue, day)
+        units, parts, names = [], [], set[str]()
+        with ExitStack() as stages:
+            for underlying, instant, rows in snapshots:
+                part = stages.enter_context(stage(work.location, partition))
+                part.write(intake.table.conform(rows))
+                units.append(work.snapshot(underlying, instant, rows.height))
+                parts.append(part.finish([units[-1].name]))
+                names.update(rows["instrument_id"])
+            checks = intake.ledger.checks(days)
+            seen = [instruments[name] for name in sorted(names)]
+            outcome = _commit(work, partition, units, parts, checks, seen)
+        days = ()
+        rows_kept = sum(unit.rows for unit in units)
+        yield Landed(day, rows_kept, outcome, pl.DataFrame(schema={ROW_NUMBER: pl.Int64}))
+
+
+def _commit(
+    work: Work,
+    partition: Partition,
+    units: Sequence[Unit],
+    parts: Sequence[StagedPart],
+    checks: Sequence[Check],
+    seen: Sequence[Instrument],
+) -> Outcome:
+    """Instruments first, so that no row is ever committed without its instrument."""
+    path = str(work.feed.path)
+    work.register.observe(seen, partition.day, raw=work.sha256, path=path, at=work.at)
+    outcome = commit(work.location, partition, units=units, parts=parts, checks=checks, at=work.at)
+    rows = sum(unit.rows for unit in units)
+    log.info("%s: %d units, %d rows %s", partition.name, len(units), rows, outcome.state)
+    return outcome
+
+
+def _checks_of_order(intake: Intake, tracker: Tracker) -> list[Check]:
+    """The assertions on tables of violations, which polars finds."""
+    kept = sum(span.rows for span in tracker.spans.values())
+    holes = sum(len(span.gaps) for span in tracker.spans.values())
+    empty = partial(gate.empty, source_path=intake.ledger.source_path, evaluated=kept)
+    return [
+        empty(
+            "key_repeated",
+            violations=tracker.still_repeated,
+            is_blocking=True,
+            reason=f"One row per {intake.table.grain}: a print counted twice is volume invented.",
+        ),
+        empty(
+            "numbers_missing",
+            violations=holes,
+            is_blocking=False,
+            reason="A hole in the venue's own numbers is a row that exists and is not here.",
+        ),
+    ]
+
+
+def _quarantine(work: Work, table: Table, refused: pl.DataFrame) -> None:
+    quarantine.write(
+        work.location,
+        refused,
+        partial(opening.lines, work.feed.path, work.feed.layout),
+        table_name=table.name,
+        venue=work.feed.venue,
+        source_path=str(work.feed.path),
+        sha256=work.sha256,
+        at=work.at,
+    )
+
+
+def _report(
+    work: Work, table: Table, landed: Sequence[Landed], refused: pl.DataFrame
+) -> FileReport:
+    reasons = Counter(refused["reason"])
+    notices = [f"{count} rows in quarantine: {reason}" for reason, count in reasons.most_common()]
+    for day in landed:
+        notices.extend(
+            f"{name} of {day.day} is held from a better source" for name in day.outcome.refused
+        )
+    is_new = any(day.outcome.state == "committed" for day in landed)
+    return FileReport(
+        work.feed.path,
+        table.name,
+        work.feed.venue,
+        tuple(day.day for day in landed),
+        sum(day.rows for day in landed),
+        refused.height,
+        "committed" if is_new else "unchanged",
+        tuple(notices),
+    )
+
+
+def refuse_if_mostly_bad(feed: Feed, intakes: dict[str, Intake]) -> None:
+    """Raise `SourceRefused` where more than half of what should go to a table was refused."""
+    for intake in intakes.values():
+        reasons = Counter[str]()
+        for frame in intake.refused:
+            reasons.update(frame["reason"])
+        try:
+            gate.refuse_if_mostly_bad(str(feed.path), intake.store.rows + reasons.total(), reasons)
+        except GateRefused as error:
+            raise SourceRefused(str(error)) from error

@@ -1,0 +1,96 @@
+"""Where do refused rows go? Beside the lake, with their reason and the text that was refused."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from expectations.gate import ROW_NUMBER
+from pipelines.archives.base import Lines
+from warehouse.contract import OPS_QUARANTINE
+from warehouse.location import Location, sync_folder
+
+
+def write(
+    location: Location,
+    refused: pl.DataFrame,
+    lines: Callable[[], Iterator[Lines]],
+    *,
+    table_name: str,
+    venue: str,
+    source_path: str,
+    sha256: str,
+    at: datetime,
+) -> None:
+    """Replace what is held of this source by its `refused` rows (row_number, reason).
+
+    Texts are read from the source a second time, so that they never wait in memory. The same
+    refusals leave the file as it is; none remove it.
+    """
+    target = path(location, table_name, sha256)
+    if refused.is_empty():
+        target.unlink(missing_ok=True)
+        return
+    if _is_held(target, refused):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{os.getpid()}-{target.name}.tmp")
+    schema = (
+        pl.DataFrame(schema=OPS_QUARANTINE.schema)
+        .to_arrow(compat_level=pl.CompatLevel.oldest())
+        .schema
+    )
+    try:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            for rows in _with_texts(refused, lines()):
+                full = rows.with_columns(
+                    table_name=pl.lit(table_name),
+                    venue=pl.lit(venue),
+                    source_path=pl.lit(source_path),
+                    source_sha256=pl.lit(sha256),
+                    refused_at=pl.lit(at, OPS_QUARANTINE.schema["refused_at"]),
+                )
+                conformed = OPS_QUARANTINE.conform(full)
+                writer.write_table(
+                    conformed.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
+                )
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(target.parent)
+
+
+def path(location: Location, table_name: str, sha256: str) -> Path:
+    return location.quarantine / table_name / f"{sha256[:16]}.parquet"
+
+
+def _is_held(target: Path, refused: pl.DataFrame) -> bool:
+    if not target.exists():
+        return False
+    held = pl.read_parquet(target, columns=[ROW_NUMBER, "reason"])
+    return held.equals(refused.sort(ROW_NUMBER).select(ROW_NUMBER, "reason"))
+
+
+def _with_texts(refused: pl.DataFrame, chunks: Iterator[Lines]) -> Iterator[pl.DataFrame]:
+    waiting = refused.sort(ROW_NUMBER)
+    for chunk in chunks:
+        end = chunk.first_row + chunk.text.count(b"\n")
+        here = waiting.filter(pl.col(ROW_NUMBER) < end)
+        if here.height:
+            texts = chunk.text.split(b"\n")
+            yield here.with_columns(
+                row_text=pl.Series(
+                    [
+                        texts[number - chunk.first_row].decode("utf-8", errors="replace")
+                        for number in here[ROW_NUMBER]
+                    ]
+                )
+            )
+            waiting = waiting.slice(here.height)
+        if waiting.is_empty():
+            return
