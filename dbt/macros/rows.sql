@@ -68,9 +68,11 @@
 {% macro default__with_earlier_share(relation, value, name, partition, order, minimum) -%}
     select
         *,
-        case when count(*) over so_far > {{ minimum }}
-            then (round(cume_dist(order by {{ value }}) over so_far * count(*) over so_far) - 1)
-                / (count(*) over so_far - 1)
+        case
+            when count(*) over so_far > {{ minimum }}
+                then
+                    (round(cume_dist(order by {{ value }}) over so_far * count(*) over so_far) - 1)
+                    / (count(*) over so_far - 1)
         end as {{ name }}
 
     from {{ relation }}

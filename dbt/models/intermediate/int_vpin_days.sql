@@ -51,8 +51,10 @@ select
     sum({{ exact('quantity_native') }}) as volume_native,
     max({{ decimal_places('quantity_native') }}) as decimal_places,
     max(case
-        when {{ exact('round(quantity_native / declared_lot) * declared_lot') }}
-            = {{ exact('quantity_native') }} then 0
+        when
+            {{ exact('round(quantity_native / declared_lot) * declared_lot') }}
+            = {{ exact('quantity_native') }}
+            then 0
         else 1
     end) as is_lot_broken,
     max(available_at) as newest_available_at,

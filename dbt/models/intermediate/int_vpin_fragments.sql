@@ -36,10 +36,11 @@ arrived as (
         max(available_at) over so_far as known_at,
         max(case when is_availability_assumed then 1 else 0 end) over so_far as assumed_count,
         max(case when side is null then 1 else 0 end) over so_far as unsided_count,
-        case when max(case when sequence is null then 1 else 0 end) over so_far = 0
-            then count(sequence) over so_far / cast(
-                max(sequence) over so_far - min(sequence) over so_far + 1 as double
-            )
+        case
+            when max(case when sequence is null then 1 else 0 end) over so_far = 0
+                then
+                    count(sequence) over so_far
+                    / cast(max(sequence) over so_far - min(sequence) over so_far + 1 as double)
         end as coverage
 
     from trades
@@ -146,12 +147,12 @@ fragments as (
         open_bucket_lots,
         lot_native,
         rounding_error,
-        fragment.bucket_offset as bucket_offset,
-        fragment.start_index as start_index,
-        fragment.end_index as end_index,
-        fragment.buy_lots as buy_lots,
-        fragment.sell_lots as sell_lots,
-        fragment.is_full as is_full,
+        fragment.bucket_offset,
+        fragment.start_index,
+        fragment.end_index,
+        fragment.buy_lots,
+        fragment.sell_lots,
+        fragment.is_full,
         sum(fragment.buy_lots + fragment.sell_lots) over (
             partition by instrument_id, day_at
             order by fragment.bucket_offset asc nulls last

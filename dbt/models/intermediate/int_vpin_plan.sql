@@ -60,8 +60,8 @@ days as (
     inner join committed
         on
             lots.instrument_id = committed.instrument_id
-            and committed.day_at >= lots.first_day_at
-            and committed.day_at <= lots.last_day_at
+            and lots.first_day_at <= committed.day_at
+            and lots.last_day_at >= committed.day_at
 
     left join volumes
         on
@@ -94,11 +94,11 @@ select
     lots.is_inverse,
     lots.contract_size,
     lots.lot_native,
-    plans.planned.bucket_lots as bucket_lots,
-    plans.planned.first_bucket as first_bucket,
-    plans.planned.open_lots as open_lots,
-    plans.planned.open_bucket_lots as open_bucket_lots,
-    plans.planned.is_own_day as is_own_day,
+    plans.planned.bucket_lots,
+    plans.planned.first_bucket,
+    plans.planned.open_lots,
+    plans.planned.open_bucket_lots,
+    plans.planned.is_own_day,
     cast(
         sum(case when plans.planned.is_restarted then 1 else 0 end) over days_so_far as bigint
     ) as restart_count,

@@ -124,7 +124,11 @@ newest as (
 
 derivatives as (
 
-    select * from newest where age_rank = 1
+    select *
+
+    from newest
+
+    where age_rank = 1
 
 ),
 
@@ -310,9 +314,11 @@ scored as (
     select
         *,
         case
-            when count(compared_basis) over month_before >= 30
+            when
+                count(compared_basis) over month_before >= 30
                 and stddev_samp(compared_basis) over month_before > 1e-9
-                then (compared_basis - avg(compared_basis) over month_before)
+                then
+                    (compared_basis - avg(compared_basis) over month_before)
                     / stddev_samp(compared_basis) over month_before
         end as z_30d
 

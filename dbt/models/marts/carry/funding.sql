@@ -78,7 +78,8 @@ judged as (
         31536000e0 / forecast.interval_s as intervals_a_year,
         -- An indication from before the interval speaks of another settlement.
         case
-            when forecast.indicated_event_at
+            when
+                forecast.indicated_event_at
                 > {{ plus_seconds('forecast.event_at', '-forecast.interval_s') }}
                 then forecast.indicated_rate - forecast.rate
         end as predicted_minus_settled

@@ -28,10 +28,12 @@ trades as (
         case when not is_block then price end as book_price,
         case when not is_block then quantity_base end as book_base,
         case when not is_block then notional_usd end as book_usd,
-        case when not is_block and side = 'buy' then notional_usd
+        case
+            when not is_block and side = 'buy' then notional_usd
             when not is_block and side = 'sell' then 0
         end as buy_usd,
-        case when not is_block and side = 'sell' then notional_usd
+        case
+            when not is_block and side = 'sell' then notional_usd
             when not is_block and side = 'buy' then 0
         end as sell_usd,
         case when not is_block and side is null then 1 else 0 end as unsided,

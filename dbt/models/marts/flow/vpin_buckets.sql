@@ -93,9 +93,11 @@ measured as (
             case when is_own_day then {{ day_end('opened_day_at') }} else prints_available_at end
         )) over so_far as available_at,
         min(restart_count) over last_50 as first_restart_count,
-        case when count(*) over last_50 = 50
-            then cast(sum(abs(buy_lots - sell_lots)) over last_50 as double)
-                / cast(sum(buy_lots + sell_lots) over last_50 as double)
+        case
+            when count(*) over last_50 = 50
+                then
+                    cast(sum(abs(buy_lots - sell_lots)) over last_50 as double)
+                    / cast(sum(buy_lots + sell_lots) over last_50 as double)
         end as vpin
 
     from buckets
