@@ -5,6 +5,7 @@ output, so that the caller can show progress; the last line says how it ended.
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date
@@ -74,9 +75,12 @@ def _ended(result: dbtRunnerResult, command: str) -> int:
 
 
 def _say(line: dict[str, Any]) -> None:
-    sys.__stdout__.write(json.dumps(line) + "\n")  # type: ignore[union-attr]
-    sys.__stdout__.flush()  # type: ignore[union-attr]
+    _answers.write(json.dumps(line) + "\n")
+    _answers.flush()
 
 
 if __name__ == "__main__":
+    # dbt prints on standard output whatever it is told: what it says there goes to the log.
+    _answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     sys.exit(main())

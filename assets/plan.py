@@ -13,6 +13,8 @@ from typing import Any
 # A model over no day at all is run for this one, so that its empty table exists.
 NO_DAY = date(2010, 1, 1)
 ONE_DAY = timedelta(days=1)
+# Tables that describe others' rows: a day on which only they changed has nothing to compute.
+DESCRIBING = frozenset({"instruments"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def steps(
             days = tuple(days_to_run(model, changed, held))
             if days or model.name not in existing:
                 groups.setdefault(days or (NO_DAY,), []).append(model.name)
-        for days, names in groups.items():
+        for days, names in _parents_first(groups, members):
             planned += [Step(tuple(names), start, end) for start, end in runs(days)]
     return planned
 
@@ -98,9 +100,13 @@ def days_to_run(
     model: Model, changed: Mapping[str, Iterable[date]], held: Mapping[str, Iterable[date]]
 ) -> list[date]:
     """The days on which a daily model's rows may differ from what it holds, sorted."""
-    days = {day for table in model.tables for day in changed.get(table, ())}
+    facts = model.tables - DESCRIBING
+    changed_facts = {day for table in facts for day in changed.get(table, ())}
+    held_facts = {day for table in facts for day in held.get(table, ())}
+    described = {day for table in model.tables & DESCRIBING for day in changed.get(table, ())}
+    days = changed_facts | (described & held_facts)
     if days and model.carries_state:
-        days |= {d for t in model.tables for d in held.get(t, ()) if d > min(days)}
+        days |= {day for day in held_facts if day > min(days)}
     return sorted(days)
 
 
@@ -113,6 +119,23 @@ def runs(days: Sequence[date]) -> list[tuple[date, date]]:
         else:
             found.append((day, day + ONE_DAY))
     return found
+
+
+def _parents_first(
+    groups: Mapping[tuple[date, ...], list[str]], members: Sequence[Model]
+) -> list[tuple[tuple[date, ...], list[str]]]:
+    """Order the groups of a level. A child's days include its parent's, so there is no circle."""
+    parents = {m.name: set(m.parents) for m in members}
+    waiting, ordered = dict(groups), []
+    while waiting:
+        pending = {name for names in waiting.values() for name in names}
+        days = next(
+            days
+            for days, names in waiting.items()
+            if not (pending - set(names)) & {p for name in names for p in parents[name]}
+        )
+        ordered.append((days, waiting.pop(days)))
+    return ordered
 
 
 def _levels(ordered: Sequence[Model]) -> dict[str, int]:

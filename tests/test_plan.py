@@ -76,6 +76,21 @@ def test_a_daily_model_without_days_is_made_once_and_then_left_alone() -> None:
     assert plan.steps([bars], {}, {}, frozenset({"bars"})) == []
 
 
+def test_models_of_other_days_still_run_after_what_they_stand_on() -> None:
+    both = Model("both", ("bars",), frozenset({"trades", "quotes"}), True, False)
+    quotes = Model("first", (), frozenset({"trades", "quotes"}), True, False)
+    ordered = [quotes, model("bars", daily=True), both]
+    found = {"trades": [D], "quotes": [D + timedelta(1)]}
+    names = [step.models for step in plan.steps(ordered, found, found)]
+    assert names == [("bars",), ("first", "both")]
+
+
+def test_a_day_on_which_only_instruments_changed_costs_nothing() -> None:
+    quotes = Model("quotes", (), frozenset({"option_quotes", "instruments"}), True, False)
+    held = {"option_quotes": [D], "instruments": [D, D + timedelta(1)]}
+    assert plan.days_to_run(quotes, {"instruments": held["instruments"]}, held) == [D]
+
+
 def test_only_partitions_whose_parts_differ_count_as_changed(tmp_path: Path) -> None:
     one, two = (f"trades/venue=binance/day={D + timedelta(n)}" for n in range(2))
     before = Basis("v", NOW, NOW, {one: ["a"], two: ["b"]})
