@@ -64,7 +64,7 @@ priced as (
         on
             sides.venue = fees.venue
             and sides.kind = fees.kind
-            and (fees.contract_type = '*' or fees.contract_type = sides.contract_type)
+            and (fees.contract_type = '*' or sides.contract_type = fees.contract_type)
             and sides.as_of_at >= fees.valid_from
             and sides.as_of_at < fees.valid_to
 

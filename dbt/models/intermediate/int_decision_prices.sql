@@ -101,7 +101,11 @@ ranked as (
 
 chosen as (
 
-    select * from ranked where place = 1
+    select *
+
+    from ranked
+
+    where place = 1
 
 )
 

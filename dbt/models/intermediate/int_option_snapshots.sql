@@ -21,8 +21,9 @@ chains as (
         snapshot_at,
         max(available_at) as available_at,
         count(*) as option_count,
-        {{ last_by('index_price', ['coalesce(quoted_at, snapshot_at)', 'instrument_id']) }}
-            filter (where index_price is not null) as chain_index_price
+        {{ last_by('index_price', ['coalesce(quoted_at, snapshot_at)', 'instrument_id']) }} filter (
+            where index_price is not null
+        ) as chain_index_price
 
     from {{ ref('stg_option_quotes') }}
 

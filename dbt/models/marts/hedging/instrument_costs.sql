@@ -9,10 +9,15 @@ candidates as (
 -- The first rungs of the ladder of sizes that the warehouse's cost tables share.
 notionals as (
 
-    {% for notional in [10000, 100000, 1000000] %}
-    select cast({{ notional }} as double) as notional_usd
-    {{ "union all" if not loop.last }}
-    {% endfor %}
+    select cast(10000 as double) as notional_usd
+
+    union all
+
+    select cast(100000 as double) as notional_usd
+
+    union all
+
+    select cast(1000000 as double) as notional_usd
 
 ),
 

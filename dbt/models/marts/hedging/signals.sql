@@ -46,8 +46,8 @@ matched as (
         on
             (policies.portfolio_id = '*' or policies.portfolio_id = exposures.portfolio_id)
             and (policies.underlying = '*' or policies.underlying = exposures.underlying)
-            and exposures.as_of_at >= policies.valid_from
-            and exposures.as_of_at < policies.valid_to
+            and policies.valid_from <= exposures.as_of_at
+            and policies.valid_to > exposures.as_of_at
 
     where policies.policy_kind = 'threshold'
 
@@ -193,7 +193,7 @@ eligible as (
             triggered.underlying = candidates.underlying
             and triggered.as_of_at = candidates.as_of_at
             and candidates.side = case when triggered.coins_to_trade > 0 then 'buy' else 'sell' end
-            and concat(' ', triggered.hedge_kinds, ' ') like concat('% ', candidates.kind, ' %')
+            and ' ' || triggered.hedge_kinds || ' ' like '% ' || candidates.kind || ' %'
             -- A future that expires before the horizon does would have to be rolled.
             and (
                 candidates.expires_at is null
@@ -218,7 +218,7 @@ eligible as (
         and (
             triggered.hedge_venues = '*'
             or (triggered.hedge_venues = 'held' and (venues.venue is not null or venue_counts.venue_count is null))
-            or concat(' ', triggered.hedge_venues, ' ') like concat('% ', candidates.venue, ' %')
+            or ' ' || triggered.hedge_venues || ' ' like '% ' || candidates.venue || ' %'
         )
 
 ),
@@ -343,7 +343,7 @@ decided as (
             else needed_side
         end as action,
         case when current_delta is not null then is_outside end as is_triggered,
-        concat('delta:', underlying) as leg
+        'delta:' || underlying as leg
 
     from blocked
 
@@ -361,15 +361,13 @@ told as (
             when action in ('buy', 'sell') then round(delta_if_traded, 8)
             else current_delta
         end as residual_delta,
-        concat(
-            underlying, ' delta ', {{ text_of('current_delta', 4) }}, ' ', underlying,
-            case trigger
-                when 'above_band' then ' is above the band ['
-                when 'below_band' then ' is below the band ['
-                else ' is inside the band ['
-            end,
-            {{ text_of('band_low', 4) }}, ', ', {{ text_of('band_high', 4) }}, ']'
-        ) as finding
+        underlying || ' delta ' || {{ text_of('current_delta', 4) }} || ' ' || underlying
+        || case trigger
+            when 'above_band' then ' is above the band ['
+            when 'below_band' then ' is below the band ['
+            else ' is inside the band ['
+        end
+        || {{ text_of('band_low', 4) }} || ', ' || {{ text_of('band_high', 4) }} || ']' as finding
 
     from decided
 
@@ -413,18 +411,17 @@ final as (
         block_reasons,
         case
             when current_delta is null
-                then concat(underlying, ' delta is unknown: no order (', reasons_text, ').')
+                then underlying || ' delta is unknown: no order (' || reasons_text || ').'
             when action = 'hold' and reasons_text <> ''
-                then concat(finding, ': hold (', reasons_text, ').')
-            when action = 'hold' then concat(finding, ': hold.')
-            when action = 'do_not_trade' then concat(finding, ', but no order: ', reasons_text, '.')
-            else concat(
-                finding, ': ', action, ' ', {{ text_of('quantity_base', 4) }}, ' ', underlying,
-                ' of ', instrument_id, ' (', {{ text_of('order_usd', 2) }}, ' USD) for ',
-                {{ text_of('cost_usd', 2) }}, ' USD, which removes ', {{ text_of('benefit_usd', 2) }},
-                ' USD of risk over ', {{ text_of('horizon_days', 1) }}, ' days and leaves ',
-                {{ text_of('residual_delta', 4) }}, ' ', underlying, '.'
-            )
+                then finding || ': hold (' || reasons_text || ').'
+            when action = 'hold' then finding || ': hold.'
+            when action = 'do_not_trade' then finding || ', but no order: ' || reasons_text || '.'
+            else
+                finding || ': ' || action || ' ' || {{ text_of('quantity_base', 4) }} || ' ' || underlying
+                || ' of ' || instrument_id || ' (' || {{ text_of('order_usd', 2) }} || ' USD) for '
+                || {{ text_of('cost_usd', 2) }} || ' USD, which removes ' || {{ text_of('benefit_usd', 2) }}
+                || ' USD of risk over ' || {{ text_of('horizon_days', 1) }} || ' days and leaves '
+                || {{ text_of('residual_delta', 4) }} || ' ' || underlying || '.'
         end as explanation,
         {{ plus_seconds('as_of_at', 'valid_for_s') }} as valid_until,
         as_of_at as available_at,

@@ -51,8 +51,9 @@ expiries as (
         max(available_at) as available_at,
         max(quoted_at) as newest_quoted_at,
         count(*) filter (where is_availability_assumed) > 0 as is_availability_assumed,
-        {{ last_by('underlying_price', ['quoted_at', 'instrument_id']) }}
-            filter (where underlying_price is not null) as venue_forward
+        {{ last_by('underlying_price', ['quoted_at', 'instrument_id']) }} filter (
+            where underlying_price is not null
+        ) as venue_forward
 
     from options
 
@@ -127,10 +128,10 @@ regressions as (
         expires_at,
         snapshot_at,
         fit.forward as parity_forward,
-        fit.standard_error as standard_error,
-        fit.discount_factor as discount_factor,
-        fit.strikes_used as strikes_used,
-        fit.parity_status as parity_status,
+        fit.standard_error,
+        fit.discount_factor,
+        fit.strikes_used,
+        fit.parity_status,
         row_number() over (
             partition by venue, underlying, expires_at, snapshot_at
             order by (fit.forward is null) asc nulls last, fit.strikes_used desc nulls last, settle asc nulls last

@@ -152,8 +152,8 @@ hedged as (
         greeks.delta * exposed_share as delta,
         greeks.delta * exposed_share - premium_coin as delta_premium_adjusted,
         greeks.gamma * exposed_share * exposed_share as gamma,
-        greeks.vega_usd as vega_usd,
-        greeks.theta_usd as theta_usd
+        greeks.vega_usd,
+        greeks.theta_usd
 
     from shaped
 

@@ -15,7 +15,11 @@ with
 
 slices as (
 
-    select * from {{ ref('surface_slices') }} where fit_kind = 'raw'
+    select *
+
+    from {{ ref('surface_slices') }}
+
+    where fit_kind = 'raw'
 
 ),
 
@@ -71,8 +75,8 @@ joined as (
 
     select
         solved.*,
-        solved.shape.skew_slope as skew_slope,
-        solved.shape.curvature as curvature,
+        solved.shape.skew_slope,
+        solved.shape.curvature,
         stretches.forward_variance
 
     from solved
