@@ -54,8 +54,9 @@ def replay(location: Location, source: str, digest: str) -> Iterator[Page]:
         raise DamagedEvidence(f"{path}: cannot be unpacked: {error}") from error
     if sha256(content).hexdigest() != digest:
         raise DamagedEvidence(f"{path}: content no longer has the digest in its name")
-    for line in content.decode().splitlines():
-        yield Page(**json.loads(line))
+    for line in content.decode().split("\n"):  # a text may hold what else is called a line's end
+        if line:
+            yield Page(**json.loads(line))
 
 
 def record_archive(location: Location, path: Path, digest: str, at: datetime) -> str:

@@ -1,0 +1,264 @@
+"""How is a venue asked, and when is its answer believed? Every HTTP answer comes through here.
+
+An answer is believed when it has the envelope that its endpoint promises, at least one row as
+promised, its rows inside what was asked, and when it is not the page before once more. Believed
+answers land raw. All else is trouble: it is waited for and asked again, and in the end it is
+`SourceUnavailable`, or at once `SourceRefused` where asking again changes nothing.
+"""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock, local
+from types import TracebackType
+from typing import Any
+
+from pipelines.archives.base import SourceRefused, SourceUnavailable
+from pipelines.budget import Bucket, Budget
+from pipelines.connection import Connection, Reply
+from pipelines.settings import Settings
+from pipelines.trouble import Patience, Trouble, quoted
+from pipelines.venues.base import Endpoint, Row
+from pipelines.venues.json_rows import PYTHON, Shape
+from warehouse.location import Clock, Location
+from warehouse.raw import Page, land
+
+Complaint = Callable[[Sequence[Row]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A believed answer: its rows, all of it, and the page as it lands."""
+
+    rows: Sequence[Any]
+    payload: Any
+    page: Page
+
+
+class Transport:
+    """The way to every venue. Threads share it, and with it the budgets."""
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        clock: Clock,
+        settings: Settings,
+        sleep: Callable[[float], object] = time.sleep,
+        now: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self.location, self.clock, self.settings = location, clock, settings
+        self._sleep, self._now = sleep, now
+        self._patience = Patience(settings, draw)
+        self._buckets: dict[Budget, Bucket] = {}
+        self._stopped: dict[str, datetime] = {}
+        self._lock, self._own = Lock(), local()
+        self._connections: list[Connection] = []
+
+    def __enter__(self) -> "Transport":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._lock:
+            connections, self._connections, self._own = self._connections, [], local()
+        for connection in connections:
+            connection.close()
+
+    def session(self, venue: str, unit: str) -> "Session":
+        """Questions that serve one unit of `venue`; what they bring lands together."""
+        return Session(self, venue, unit)
+
+    def stopped_until(self, venue: str) -> datetime | None:
+        """When a venue that has banned us may be asked again; None where it has not."""
+        until = self._stopped.get(venue)
+        return until if until and until > self.clock() else None
+
+    def ask(
+        self,
+        venue: str,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        unit: str,
+        complaint: Complaint | None = None,
+    ) -> Answer:
+        """The answer, once it is believed. `complaint` says what else is wrong with its rows.
+
+        Raises `SourceUnavailable` where it was asked for as often as allowed, the venue has banned
+        us or wants too long a wait; `SourceRefused` where asking again changes nothing.
+        """
+        subject = f"{venue} {endpoint.method} {json.dumps(dict(params), sort_keys=True)}"
+        attempt = 0
+        while True:
+            attempt += 1
+            self._wait_turn(venue, endpoint)
+            found = self._attempt(venue, endpoint, params, unit, complaint, attempt)
+            if isinstance(found, Answer):
+                return found
+            self._bear(venue, endpoint, subject, found, attempt)
+
+    def _attempt(
+        self,
+        venue: str,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        unit: str,
+        complaint: Complaint | None,
+        attempt: int,
+    ) -> Answer | Trouble:
+        reply, payload, error = self._connection(venue, endpoint.host).ask(endpoint.method, params)
+        received_at = self.clock()
+        if reply is None or error is not None:
+            return self._patience.judge(error, reply, attempt, received_at)
+        rows = promised_rows(payload, endpoint)
+        fault = rows if isinstance(rows, str) else complaint(rows) if complaint else None
+        if isinstance(rows, str) or fault:
+            return self._patience.broken(f"{fault}{quoted(reply)}", attempt)
+        return Answer(rows, payload, _page(endpoint, params, unit, reply, received_at))
+
+    def _bear(
+        self, venue: str, endpoint: Endpoint, subject: str, trouble: Trouble, attempt: int
+    ) -> None:
+        """Wait, or raise where waiting is of no use."""
+        if trouble.wait_s is None:
+            raise SourceRefused(f"{subject}: {trouble.text}")
+        if trouble.is_for_all:
+            self._bucket(endpoint.budget).hold(trouble.wait_s)
+        if trouble.is_ban:
+            until = self.clock() + timedelta(seconds=trouble.wait_s)
+            self._stopped[venue] = max(until, self._stopped.get(venue, until))
+            raise SourceUnavailable(f"{subject}: banned until {until.isoformat()}; {trouble.text}")
+        if attempt >= self.settings.attempts:
+            raise SourceUnavailable(f"{subject}: asked {attempt} times; {trouble.text}")
+        if trouble.wait_s > self.settings.longest_wait_s:
+            raise SourceUnavailable(
+                f"{subject}: a wait of {trouble.wait_s:.0f} s is wanted; {trouble.text}"
+            )
+        if not trouble.is_for_all:  # else the bucket makes everyone wait
+            self._sleep(trouble.wait_s)
+
+    def _wait_turn(self, venue: str, endpoint: Endpoint) -> None:
+        if wait := self._bucket(endpoint.budget).take(endpoint.cost):
+            self._sleep(wait)
+        if until := self.stopped_until(venue):
+            raise SourceUnavailable(f"{venue} {endpoint.method}: banned until {until.isoformat()}")
+
+    def _bucket(self, budget: Budget) -> Bucket:
+        with self._lock:
+            if budget not in self._buckets:
+                self._buckets[budget] = Bucket(budget, self.settings.rate_scale, self._now)
+            return self._buckets[budget]
+
+    def _connection(self, venue: str, host: str | None) -> Connection:
+        held: dict[str, Connection] = self._own.__dict__
+        name = f"{venue} {host}"
+        if name not in held:
+            held[name] = Connection(venue, host, self.settings)
+            with self._lock:
+                self._connections.append(held[name])
+        return held[name]
+
+
+class Session:
+    """Questions that serve one unit. Leaving the block lands what has not been landed yet."""
+
+    def __init__(self, transport: Transport, venue: str, unit: str) -> None:
+        self._transport, self._venue, self._unit = transport, venue, unit
+        self._pages: list[Page] = []
+        self._before: dict[str, tuple[Mapping[str, Any], Sequence[Any]]] = {}
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        self.land()
+
+    def ask(
+        self,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        complaint: Complaint | None = None,
+    ) -> Answer:
+        """The believed answer, which waits to be landed. Raises as `Transport.ask`."""
+        before = self._before.get(endpoint.method) if endpoint.page_size else None
+
+        def wrong(rows: Sequence[Row]) -> str | None:
+            if before and rows and dict(params) != before[0] and rows == before[1]:
+                return "repeats the page before"
+            return complaint(rows) if complaint else None
+
+        answer = self._transport.ask(self._venue, endpoint, params, self._unit, wrong)
+        self._before[endpoint.method] = (dict(params), answer.rows)
+        self._pages.append(answer.page)
+        return answer
+
+    def land(self) -> tuple[str, ...]:
+        """Keep the pages that came since the last landing; return the digest that names them."""
+        if not self._pages:
+            return ()
+        digest = land(self._transport.location, self._venue, self._pages)
+        self._pages = []
+        return (digest,)
+
+
+def promised_rows(payload: Any, endpoint: Endpoint) -> list[Any] | str:
+    """The rows of an answer, or how it breaks what the endpoint promises.
+
+    Single bad rows are left to decoding, which refuses them one by one; an answer without one good
+    row is not an answer.
+    """
+    if not isinstance(payload, dict | list):
+        return "is no JSON"
+    found: Any = payload
+    for key in endpoint.rows:
+        if not isinstance(found, dict) or key not in found:
+            return f"lacks {key}"
+        found = found[key]
+    if endpoint.is_single:
+        found = [found] if isinstance(found, dict) else None
+    if not isinstance(found, list):
+        return f"{'.'.join(endpoint.rows) or 'answer'} is no {_wanted(endpoint)}"
+    if not found:
+        return found if endpoint.may_be_empty else "holds no rows"
+    faults = []
+    for row in found:
+        fault = row_fault(row, endpoint.shape)
+        if not fault:
+            return found
+        faults.append(fault)
+    return f"holds no row as promised: {faults[0]}"
+
+
+def row_fault(row: Any, shape: Shape) -> str:
+    """What a row lacks of the required fields; empty where it lacks nothing."""
+    if shape.places and isinstance(row, list):
+        row = dict(zip(shape.places, row, strict=False))
+    if not isinstance(row, dict):
+        return "not_a_row"
+    for name, kind in shape.required.items():
+        if type(row.get(name)) not in PYTHON[kind]:
+            return f"{name}_missing" if row.get(name) is None else f"{name}_unreadable"
+    return ""
+
+
+def _wanted(endpoint: Endpoint) -> str:
+    return "object" if endpoint.is_single else "list"
+
+
+def _page(
+    endpoint: Endpoint, params: Mapping[str, Any], unit: str, reply: Reply, received_at: datetime
+) -> Page:
+    """The request is told by our own words, in which no key and no signature stands."""
+    request = {"method": endpoint.method, "params": dict(params), "unit": unit}
+    if endpoint.host:
+        request["host"] = endpoint.host
+    return Page(json.dumps(request, sort_keys=True), reply.text, received_at.isoformat())

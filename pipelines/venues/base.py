@@ -1,0 +1,148 @@
+"""What does a venue declare, and what does it hand over?
+
+A venue is one class: its questions (`Endpoint`) with what an answer must look like, and a method
+for every table it has, named as the table. Methods of day tables take (underlying, window), those
+of `SNAPSHOTS` take (underlying, at). An answer is asked for once, and all it holds is handed over:
+a method may yield pieces of other tables beside its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import polars as pl
+
+from expectations.gate import REFUSED
+from pipelines.budget import Budget
+from pipelines.settings import Settings
+from pipelines.universe import Instrument
+from pipelines.venues.json_rows import Shape
+from warehouse.lake import Gap
+
+if TYPE_CHECKING:
+    from pipelines.transport import Transport
+
+SNAPSHOTS = frozenset({"quotes", "option_quotes", "books", "index_prices"})  # not to be had later
+REST_RANK = 10  # archives know better
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Status = Literal["complete", "open", "gap", "unprovable"]
+Row = Mapping[str, Any] | Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A question to a venue, and what its answer must look like.
+
+    `method` is ccxt's implicit method; `rows` are the keys that lead to the rows (or to the one
+    row, where `is_single`); `shape` names what a row must have. `time` is the field with a row's
+    stamp in milliseconds. `host` stands in for the venue's usual one.
+    """
+
+    method: str
+    rows: tuple[str, ...]
+    shape: Shape
+    budget: Budget
+    cost: float = 1
+    page_size: int | None = None
+    time: str | None = None
+    is_single: bool = False
+    may_be_empty: bool = False
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open: the start belongs to it, the end does not."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def day(cls, day: date) -> "Window":
+        start = datetime.combine(day, time(), UTC)
+        return cls(start, start + DAY)
+
+    @property
+    def start_ms(self) -> int:
+        return milliseconds(self.start)
+
+    @property
+    def end_ms(self) -> int:
+        return milliseconds(self.end)
+
+    def holds(self, column: str) -> pl.Expr:
+        return (pl.col(column) >= self.start) & (pl.col(column) < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the last piece of a unit says of the whole."""
+
+    status: Status
+    text: str
+    first_sequence: int | None = None
+    last_sequence: int | None = None
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A piece of a unit: rows of `table` with `row_number`, in the table's order.
+
+    A unit comes in one piece or in several, in order; the last one has the proof. `received` rows
+    came; they are in `frame`, in `refused` (row_number, reason; their texts in `texts`), or lie
+    outside the window that was asked for and are counted in `outside`. `raw` are the digests of
+    the landed pages. `notices` tell what is odd and refuses nothing.
+    """
+
+    table: str
+    unit: str
+    instrument_id: str | None
+    day: date
+    frame: pl.DataFrame
+    received: int
+    raw: tuple[str, ...]
+    refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REFUSED))
+    texts: Mapping[int, str] = field(default_factory=dict)
+    outside: int = 0
+    proof: Proof | None = None
+    instruments: frozenset[Instrument] = frozenset()
+    notices: tuple[str, ...] = ()
+
+
+class Venue:
+    """What all venues share. `slug` is ccxt's name of the exchange and ours of the venue."""
+
+    slug: ClassVar[str]
+
+    def __init__(self, transport: "Transport", settings: Settings) -> None:
+        self.transport, self.settings = transport, settings
+
+
+def milliseconds(instant: datetime) -> int:
+    return (instant - EPOCH) // timedelta(milliseconds=1)
+
+
+def snapshot_unit(underlying: str, at: datetime) -> str:
+    return f"{underlying}@{at.isoformat()}"
+
+
+__all__ = [
+    "DAY",
+    "REST_RANK",
+    "SNAPSHOTS",
+    "Budget",
+    "Endpoint",
+    "Fetched",
+    "Proof",
+    "Row",
+    "Shape",
+    "Status",
+    "Venue",
+    "Window",
+    "milliseconds",
+    "snapshot_unit",
+]
