@@ -387,7 +387,129 @@ BALANCES = Table(
     ),
 )
 
+BOOKS = Table(
+    "books",
+    "instrument, snapshot, side and level",
+    ("instrument_id", "snapshot_at", "side", "level"),
+    "snapshot_at",
+    ("instrument_id", "snapshot_at", "side", "level"),
+    (
+        VENUE,
+        UNDERLYING,
+        INSTRUMENT_ID,
+        SNAPSHOT_AT,
+        QUOTED_AT,
+        RECEIVED_AT,
+        Column("side", pl.String, "Side of the book.", one_of=("bid", "ask")),
+        Column("level", pl.Int64, "Place on its side, 1 is the best price.", low=1),
+        PRICE,
+        QUANTITY_BASE,
+    ),
+)
+
+OPEN_HIGH_LOW_CLOSE = tuple(
+    Column(
+        name, pl.Float64, f"{doc}; an index in USD, a volatility an annualised decimal.", above=0
+    )
+    for name, doc in (
+        ("open", "First value of the interval"),
+        ("high", "Highest value"),
+        ("low", "Lowest value"),
+        ("close", "Last value of the interval"),
+    )
+)
+INDEX_NAME = Column("index_name", pl.String, "The venue's own name of the index, e.g. btc_usd.")
+CANDLE_S = Column(
+    "interval_s",
+    pl.Int64,
+    "Seconds of the interval that begins at the row, usable from its end; NULL for one reading.",
+    True,
+    above=0,
+)
+
+INDEX_PRICES = Table(
+    "index_prices",
+    "index and reading",
+    ("venue", "index_name", "event_at"),
+    "event_at",
+    ("index_name", "event_at"),
+    (VENUE, UNDERLYING, INDEX_NAME, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
+)
+
+VOLATILITY_INDICES = Table(
+    "volatility_indices",
+    "volatility index and interval",
+    ("venue", "index_name", "event_at"),
+    "event_at",
+    ("index_name", "event_at"),
+    (VENUE, UNDERLYING, INDEX_NAME, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
+)
+
+SETTLEMENTS = Table(
+    "settlements",
+    "instrument and delivery, or daily settlement",
+    ("instrument_id", "kind", "event_at"),
+    "event_at",
+    ("instrument_id", "kind", "event_at"),
+    (
+        VENUE,
+        UNDERLYING,
+        INSTRUMENT_ID,
+        Column(
+            "kind",
+            pl.String,
+            "Delivered at expiry, or settled for the day.",
+            one_of=("delivery", "settlement"),
+        ),
+        EVENT_AT,
+        RECEIVED_AT,
+        Column(
+            "delivery_price",
+            pl.Float64,
+            "Price of the underlying at which it was delivered, USD; NULL for daily settlements.",
+            True,
+            above=0,
+        ),
+        Column(
+            "window_start",
+            INSTANT,
+            "Start of the window over which that price is averaged, UTC.",
+            True,
+        ),
+        Column("window_end", INSTANT, "End of that window, UTC.", True),
+        MARK_PRICE.optional("Mark price of the instrument then, quote currency; options in coin."),
+        INDEX_PRICE,
+    ),
+)
+
+LIQUIDATIONS = Table(
+    "liquidations",
+    "forced order's print and liquidated side",
+    ("instrument_id", "trade_id", "side"),
+    "event_at",
+    ("instrument_id", "event_at", "trade_id", "side"),
+    (
+        VENUE,
+        UNDERLYING,
+        INSTRUMENT_ID,
+        Column("trade_id", pl.String, "The venue's id of the print."),
+        EVENT_AT,
+        RECEIVED_AT,
+        Column(
+            "side",
+            pl.String,
+            "Side of the forced order: a buy closes a short.",
+            one_of=("buy", "sell"),
+        ),
+        PRICE,
+        QUANTITY_BASE,
+        QUANTITY_CONTRACTS,
+        NOTIONAL_USD,
+    ),
+)
+
 LAKE: tuple[Table, ...] = (INSTRUMENTS, TRADES, QUOTES, OPTION_QUOTES, FUNDING, POSITIONS, BALANCES)
+LIVE: tuple[Table, ...] = (BOOKS, INDEX_PRICES, VOLATILITY_INDICES, SETTLEMENTS, LIQUIDATIONS)
 
 
 # ---------- operational sources: what the manifests, the gate and publishing know of themselves
