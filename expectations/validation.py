@@ -2,8 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -29,20 +29,34 @@ def results(table: Table, frame: pl.DataFrame) -> "Iterator[tuple[Promise, Any, 
     constant = {name for name in handed.columns if _is_constant(handed[name])}
     everywhere = [p for p in suite(table) if constant.issuperset(p.columns)]
     varying = [p for p in suite(table) if not constant.issuperset(p.columns)]
-    for promise, result in _validated(everywhere, handed.head(1)):
+    for promise, result in zip(
+        everywhere, _of_constants(table, *_values(handed, constant)), strict=True
+    ):
         whole = bool(places(result))
         yield promise, result, pl.int_range(frame.height if whole else 0, eager=True)
-    for promise, result in _validated(varying, handed):
-        yield promise, result, pl.Series(places(result), dtype=pl.Int64)
+    if varying:
+        needed = sorted({name for promise in varying for name in promise.columns})
+        found = validate(varying, handed.select(needed).to_pandas())
+        for promise, result in zip(varying, found, strict=True):
+            yield promise, result, pl.Series(places(result), dtype=pl.Int64)
 
 
-def _validated(
-    promises: "Sequence[Promise]", handed: pl.DataFrame
-) -> "Iterable[tuple[Promise, Any]]":
-    needed = sorted({name for promise in promises for name in promise.columns})
+def _values(handed: pl.DataFrame, constant: set[str]) -> tuple[tuple[str, ...], tuple[object, ...]]:
+    names = tuple(sorted(constant))
+    return names, handed.head(1).select(names).row(0) if names else ()
+
+
+@lru_cache(maxsize=512)
+def _of_constants(table: Table, names: tuple[str, ...], values: tuple[object, ...]) -> list[Any]:
+    """The same constants come with every chunk, and the same judgement with them."""
+    promises = [p for p in suite(table) if set(names).issuperset(p.columns)]
     if not promises:
-        return ()
-    return zip(promises, validate(promises, handed.select(needed).to_pandas()), strict=True)
+        return []
+    frame = pl.DataFrame(
+        dict(zip(names, ([value] for value in values), strict=True)),
+        schema={name: _form(table, name) for name in names},
+    )
+    return validate(promises, frame.to_pandas())
 
 
 def places(result: Any) -> list[int]:
@@ -63,13 +77,15 @@ def _handed_over(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     handed = []
     for column in table.columns:
         name = column.name
-        if column.dtype in (pl.Float64, pl.Int64):
-            handed.append(pl.col(name).cast(pl.Float64))
-        elif column.one_of:
-            handed.append(pl.col(name).cast(pl.Categorical))
+        if column.dtype in (pl.Float64, pl.Int64) or column.one_of:
+            handed.append(pl.col(name).cast(_form(table, name)))
         elif not column.nullable:
             handed.append(pl.when(pl.col(name).is_not_null()).then(1.0).alias(name))
     return frame.select(handed)
+
+
+def _form(table: Table, name: str) -> type[pl.DataType]:
+    return pl.Categorical if table.column(name).one_of else pl.Float64
 
 
 def validate(promises: Iterable["Promise"], frame: Any) -> list[Any]:

@@ -33,12 +33,10 @@ class Spool:
     def __init__(self, table: Table, folder: Path, *, keeps_last: bool) -> None:
         self.table, self.rows = table, 0
         self._keeps_last = keeps_last
-        self._folder, self._path = folder, folder / f"{table.name}.parquet"
+        self._folder = folder / table.name
+        self._folder.mkdir()
+        self._chunks: list[Path] = []
         self._order = ("day", *table.sort)
-        schema = pl.Schema(dict(table.schema) | {ROW_NUMBER: pl.Int64})
-        empty = pl.DataFrame(schema=schema)
-        self._schema = empty.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        self._writer = pq.ParquetWriter(self._path, self._schema, compression="lz4")
         self._last: pl.DataFrame | None = None
         self._is_ordered, self._has_unnumbered = True, False
 
@@ -50,14 +48,15 @@ class Spool:
         self._is_ordered = self._is_ordered and self._continues_in_order(frame)
         if "sequence" in frame.columns:
             self._has_unnumbered = self._has_unnumbered or bool(frame["sequence"].null_count())
-        rows = frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema)
-        self._writer.write_table(rows, row_group_size=BATCH_ROWS)
+        self._chunks.append(self._folder / f"{len(self._chunks):06d}.arrow")
+        frame.write_ipc(self._chunks[-1], compression="uncompressed")
 
     def days(self) -> Iterator[tuple[date, Iterator[pl.DataFrame]]]:
         """Each UTC day with its rows in the table's order; a day must be read before the next."""
-        self._writer.close()
-        path = self._path if self._is_ordered else self._sorted()
-        for day, pieces in groupby(self._pieces(path), key=lambda piece: piece[0]):
+        if not self._chunks:
+            return
+        chunks = self._in_file_order() if self._is_ordered else self._sorted()
+        for day, pieces in groupby(self._by_day(chunks), key=lambda piece: piece[0]):
             yield day, (frame for _, frame in pieces)
 
     def repeated_keys(self) -> pl.DataFrame:
@@ -66,21 +65,15 @@ class Spool:
         Rows without a venue's number are ordered by time before their key, so equal keys need not
         be neighbours there.
         """
-        self._writer.close()
         key = list(self.table.key)
         if not self._has_unnumbered:
             return pl.DataFrame(schema={name: self.table.schema[name] for name in key})
         columns = ", ".join(key)
-        with self._engine(self._path) as engine:
+        with self._engine() as engine:
             return engine.sql(
                 f"select {columns} from spooled where sequence is null "
                 f"group by {columns} having count(*) > 1"
             ).pl()
-
-    def close(self) -> None:
-        """Close the file; its folder is removed by whoever made it."""
-        if self._writer.is_open:
-            self._writer.close()
 
     def _continues_in_order(self, frame: pl.DataFrame) -> bool:
         columns = frame.select(pl.col(self.table.time).dt.date().alias("day"), *self.table.sort)
@@ -93,38 +86,46 @@ class Spool:
             tied = rises | (before.eq_missing(column) & tied)
         return bool(joined.select(tied.slice(1).all()).item())
 
-    def _pieces(self, path: Path) -> Iterator[tuple[date, pl.DataFrame]]:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):
-            frame = pl.DataFrame(pl.from_arrow(batch))
+    def _by_day(self, frames: Iterator[pl.DataFrame]) -> Iterator[tuple[date, pl.DataFrame]]:
+        for frame in frames:
             day = frame[self.table.time].dt.date().rename("day")
+            if day[0] == day[-1]:  # rows are in the order of days
+                yield day[0], frame
+                continue
             for part in frame.with_columns(day).partition_by("day", maintain_order=True):
                 yield part["day"][0], part.drop("day")
 
-    def _sorted(self) -> Path:
-        target = self._folder / f"{self.table.name}_sorted.parquet"
+    def _in_file_order(self) -> Iterator[pl.DataFrame]:
+        for chunk in self._chunks:
+            yield from pl.read_ipc(chunk).iter_slices(BATCH_ROWS)
+            chunk.unlink()
+
+    def _sorted(self) -> Iterator[pl.DataFrame]:
+        target = self._folder / "sorted.parquet"
         order = ", ".join(f"{name} asc nulls first" for name in self.table.sort)
         tie = "desc" if self._keeps_last else "asc"
         day = f"epoch_us({self.table.time}) // 86400000000"
-        with self._engine(self._path) as engine:
+        with self._engine() as engine:
             engine.execute(
                 f"copy (select * from spooled order by {day}, {order}, {ROW_NUMBER} {tie}) "
                 f"to {_quoted(target)} "
                 f"(format parquet, compression lz4_raw, row_group_size {BATCH_ROWS})"
             )
-        return target
+        for batch in pq.ParquetFile(target).iter_batches(batch_size=BATCH_ROWS):
+            yield pl.DataFrame(pl.from_arrow(batch))
 
     @contextmanager
-    def _engine(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _engine(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """DuckDB within a fixed memory, spilling beside the spool."""
         with duckdb.connect() as engine:
             engine.execute(f"set memory_limit = '{SORT_MEMORY}'")
             engine.execute(f"set temp_directory = {_quoted(self._folder)}")
             engine.execute("set TimeZone = 'UTC'")
-            engine.register("spooled", ds.dataset(path))
+            engine.register("spooled", ds.dataset(self._chunks, format="ipc"))
             try:
                 yield engine
             except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-                raise OSError(f"{path}: could not be sorted: {error}") from error
+                raise OSError(f"{self._folder}: could not be sorted: {error}") from error
 
 
 def _quoted(path: Path) -> str:
