@@ -104,7 +104,7 @@ class Stage:
             version=PARQUET_VERSION,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
-            use_dictionary=_repetitive(table),
+            use_dictionary=_repetitive(table),  # type: ignore[arg-type]  # names are taken too
             write_page_index=False,
         )
         self._held: list[pl.DataFrame] = []
