@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import get_ident
 from typing import Literal
 
 Origin = Literal["real", "simulator"]
@@ -106,7 +107,7 @@ def default_root() -> Path:
 
 def write_durably(path: Path, content: bytes) -> None:
     """Replace `path` so that a reader, or a power loss, finds the old bytes or the new."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}.tmp")
+    temporary = path.with_name(f".{os.getpid()}-{get_ident()}-{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
