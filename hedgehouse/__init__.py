@@ -144,7 +144,9 @@ class Warehouse:
     def _told(self) -> dict[str, Any]:
         """What the file says of itself: the event that made it is the last one in it."""
         try:
-            rows = self.sql("from ops.generations order by published_at desc limit 1").to_dicts()
+            rows = self.sql(
+                "from ops.generations order by published_at desc, generation desc limit 1"
+            ).to_dicts()
         except duckdb.CatalogException as error:
             raise UnreadableFile(f"{self.path}: is not a published warehouse") from error
         if not rows:

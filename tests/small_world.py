@@ -77,6 +77,16 @@ def build(location: Location, signals: int = 1, version: int = 1, rows: int = 10
     record_build(location, Build(as_of_at=NOW, committed_by_at=NOW))
 
 
+def renew(location: Location, version: int) -> None:
+    """What another build would change: `version` in two marts, and one more signal."""
+    with duckdb.connect(location.warehouse) as connection:
+        connection.execute(f"update flow.left_half set version = {version}")
+        connection.execute(
+            f"insert into hedging.signals by name select * replace ('s{version - 1}' as signal_id, "
+            f"'leg{version - 1}' as leg) from hedging.signals where signal_id = 's0'"
+        )
+
+
 def hold(path: Path) -> subprocess.Popen[bytes]:
     """A process that has `path` open for writing, until it is killed."""
     program = (

@@ -201,8 +201,8 @@ def _missed_event(location: Location, past: list[Event], name: str, at: datetime
 def _own_event(connection: duckdb.DuckDBPyConnection) -> Event:
     """The event that published a file, as the file itself tells it."""
     rows = in_utc(connection.sql("from ops.generations").pl())
-    fields = rows.filter(pl.col("event") == "published").sort("published_at").to_dicts()[-1]
-    return Event(**fields)
+    made = rows.filter(pl.col("event") == "published").sort("published_at", "generation")
+    return Event(**made.to_dicts()[-1])
 
 
 def _next_name(location: Location, past: list[Event], at: datetime) -> str:
