@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.simulator import chain, flow, portfolio, prints
+from pipelines.simulator import expiries, flow, portfolio, prints
 from pipelines.simulator.binance import trades_path
+from pipelines.simulator.levels import first_ids, place
+from pipelines.simulator.listings import listings
 from pipelines.simulator.market import Market, write
 from pipelines.simulator.paths import SECONDS, simulate
 from pipelines.simulator.world import COINS, LISTINGS
@@ -441,14 +443,14 @@ def test_the_portfolio_holds_listed_instruments_in_whole_lots(market):
         lot = lots[coin] if len(parts) == 4 else 1
         assert quantity / lot == pytest.approx(round(quantity / lot))
         if len(parts) == 4:
-            expiry = chain.venue_date(datetime.strptime(parts[1], "%y%m%d").date())  # noqa: DTZ007
+            expiry = expiries.venue_date(datetime.strptime(parts[1], "%y%m%d").date())  # noqa: DTZ007
             assert f"{coin}-{expiry}-{parts[2]}-{parts[3]}" in listed
 
 
 def test_each_account_starts_without_delta(market):
     positions = pl.read_csv(market.portfolio / "positions.csv")
     for name, state in simulate(COINS, market.seed, SIZE).items():
-        book = portfolio.legs(state, chain.board(state, market.day), market.day)
+        book = portfolio.legs(state, market.day)
         [contracts] = positions.filter(instrument_id=f"deribit:{name}/USD:{name}")[
             "quantity_contracts"
         ]
@@ -456,3 +458,27 @@ def test_each_account_starts_without_delta(market):
         usd = contracts * state.coin.perpetual_contract_usd
         net_coins = portfolio.EQUITY[name] + sum(leg.coin_delta for leg in book) + usd / price
         assert abs(net_coins) * price <= state.coin.perpetual_contract_usd
+
+
+# ---------- any day can be made alone, and joins its neighbours
+
+
+def test_a_day_ends_where_the_next_begins():
+    today = simulate(COINS, 7, SIZE)
+    tomorrow = simulate(COINS, 7, SIZE, date(2026, 3, 11))
+    for name, state in today.items():
+        assert state.log_spot[-1] == pytest.approx(tomorrow[name].log_spot[0], abs=1e-9)
+        assert state.variance[-1] == pytest.approx(tomorrow[name].variance[0], abs=1e-9)
+        for market, path in state.premium.items():
+            assert path[-1] == pytest.approx(tomorrow[name].premium[market][0], abs=1e-9)
+
+
+def test_ids_go_on_over_midnight_for_every_market():
+    today, tomorrow = (simulate(COINS, 7, SIZE, date(2026, 3, d)) for d in (10, 11))
+    for listing in listings(date(2026, 3, 10)):
+        last = prints.prints(today[listing.coin.name], listing)
+        first = prints.prints(tomorrow[listing.coin.name], listing)
+        assert last.trade_id[-1] + 1 == first.trade_id[0]
+        assert (np.diff(last.trade_id) == 1).all()
+        counted = first_ids(listing, 7, SIZE)[place(date(2026, 3, 10)) :][:2]
+        assert counted.tolist() == [last.trade_id[0], first.trade_id[0]]

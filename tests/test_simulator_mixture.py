@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipelines.simulator import chain, mixture
+from pipelines.simulator import chain, expiries, mixture
 from pipelines.simulator.market import DAY
 from pipelines.simulator.world import BTC, draw_parameters
 
@@ -56,17 +56,38 @@ def test_a_price_below_intrinsic_has_no_vol():
 @pytest.mark.parametrize(
     "day", [DAY, date(2025, 12, 31), date(2026, 3, 27), date(2026, 2, 1), date(2024, 2, 29)]
 )
-def test_any_day_has_six_expiries_in_order(day):
-    listed = chain.expiries(day)
-    assert len(set(listed)) == 6
+def test_any_day_has_expiries_in_order(day):
+    listed = expiries.expiries(day, 0.1)
+    assert len(listed) >= 5
+    assert len(set(listed)) == len(listed)
     assert list(listed) == sorted(listed)
+    assert listed[:2] == (day, day + timedelta(days=1))
     assert all(d.weekday() == 4 for d in listed[2:])
-    assert all((d + timedelta(days=7)).month != d.month for d in listed[3:])
+    quarters = expiries.future_expiries(day)
+    assert set(quarters) <= set(listed)
+    assert all((d + timedelta(days=7)).month != d.month for d in quarters)
+
+
+@pytest.mark.parametrize("size", [0.02, 1.0])
+def test_an_option_once_listed_stays_until_its_expiry(size):
+    day = DAY - timedelta(days=30)
+    yesterday: dict[str, tuple[date, int]] = {}
+    while day <= DAY:
+        board = expiries.board(BTC, 7, size, day)
+        today = dict(
+            zip(board.symbol, zip(board.expiry, board.first_seq.tolist(), strict=True), strict=True)
+        )
+        for symbol, (expiry, next_seq) in yesterday.items():
+            if expiry >= day:
+                assert today[symbol][1] == next_seq
+        ends = (board.first_seq + board.count).tolist()
+        yesterday = dict(zip(board.symbol, zip(board.expiry, ends, strict=True), strict=True))
+        day += timedelta(days=1)
 
 
 def test_names_are_the_venues():
-    assert chain.venue_date(date(2024, 6, 7)) == "7JUN24"
-    assert chain.future_expiries(DAY) == (date(2026, 3, 27), date(2026, 6, 26))
+    assert expiries.venue_date(date(2024, 6, 7)) == "7JUN24"
+    assert expiries.future_expiries(DAY) == (date(2026, 3, 27), date(2026, 6, 26))
 
 
 def test_a_whole_day_has_a_chain_every_half_hour():

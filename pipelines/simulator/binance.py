@@ -74,13 +74,12 @@ def _text(values: np.ndarray, decimals: int | None) -> pl.Series:
     return rounded.cast(pl.Decimal(30, decimals)).cast(pl.String)
 
 
-def write_trades(root: Path, prints: Prints, day: date) -> list[Path]:
+def write_trades(root: Path, prints: Prints, edges: tuple[Prints, Prints], day: date) -> list[Path]:
     """The day's zip and the edges of both neighbouring days, which prove that it is whole."""
-    midnight_us = epoch_us(day)
     paths = []
-    for offset in (-1, 0, 1):
-        of_day, its_day = prints.of_day(offset), day + timedelta(days=offset)
-        rows = trades_csv(of_day, midnight_us, its_day)
+    for offset, of_day in zip((-1, 0, 1), (edges[0], prints, edges[1]), strict=True):
+        its_day = day + timedelta(days=offset)
+        rows = trades_csv(of_day, epoch_us(its_day), its_day)
         if prints.listing.instrument_id == FLAWED and offset == 0:
             rows = _damage(rows, of_day)
         path = trades_path(root, prints.listing.market, prints.listing.symbol, its_day)

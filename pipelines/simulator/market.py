@@ -1,7 +1,7 @@
 """What does one seeded day look like on disk, in the venues' own archive formats?"""
 
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,13 @@ import polars as pl
 
 from pipelines.simulator import binance, chain, files, funding, portfolio, prints, tardis
 from pipelines.simulator.binance import BadRow, Gap
-from pipelines.simulator.chain import Board
-from pipelines.simulator.paths import State, simulate
+from pipelines.simulator.paths import DEFAULT_DAY, State, simulate
 from pipelines.simulator.prints import Prints
 from pipelines.simulator.tardis import Silence
 from pipelines.simulator.world import COINS, LISTINGS, Floats, epoch_us
 
-DAY = date(2026, 3, 10)
+DAY = DEFAULT_DAY
+EDGE_PRINTS = 200  # of each neighbouring day
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,16 @@ def write(
         raise ValueError(
             f"world: seed was {seed}, size was {size}; need seed >= 0 and size >= 0.001"
         )
-    states = simulate(COINS, seed, size)
-    everything = [prints.prints(states[listing.coin.name], listing) for listing in LISTINGS]
-    days = [p.of_day(0) for p in everything]
-    boards = {name: chain.board(state, day) for name, state in states.items()}
+    states = simulate(COINS, seed, size, day)
+    days = [prints.prints(states[listing.coin.name], listing) for listing in LISTINGS]
+    edges = _edges(seed, size, day)
     snapshot_s = chain.snapshot_seconds(size)
-    settlements = [funding.settlements(state, seed, day) for state in states.values()]
-    options = tardis.options_chain(
-        [
-            (state, chain.quotes(state, boards[name], snapshot_s, seed))
-            for name, state in states.items()
-        ],
-        seed,
-        day,
-    )
+    month = funding.month_until(day)
+    settlements = [
+        funding.settlements(state.coin, seed, "um", f"{name}USDT", month)
+        for name, state in states.items()
+    ]
+    options = tardis.options_chain(list(states.values()), snapshot_s, seed, day)
     recorded = {
         ("options_chain", "OPTIONS"): options,
         ("quotes", "FUTURES"): tardis.quotes(states, seed, day, size),
@@ -73,18 +69,20 @@ def write(
         ),
     }
     archives = folder / "archives"
-    at_binance = [p for p in everything if p.listing.market != "deribit"]
-    written = [path for p in at_binance for path in binance.write_trades(archives, p, day)]
+    at_binance = [p for p in days if p.listing.market != "deribit"]
+    written = [
+        path
+        for p in at_binance
+        for path in binance.write_trades(archives, p, edges[p.listing.instrument_id], day)
+    ]
     for name, rows in zip(states, settlements, strict=True):
         written.append(binance.write_funding(archives, f"{name}USDT", rows, day))
     written += tardis.write(archives, day, recorded)
-    written += portfolio.write(folder, states, boards, day)
+    written += portfolio.write(folder, states, day)
     flawed = next(p for p in days if p.listing.instrument_id == binance.FLAWED)
     gap, bad_rows = binance.planted_gap(flawed, day), binance.planted_bad_rows(flawed)
     lost = gap.last_id - gap.first_id + 1 + len(bad_rows)
-    vols = pl.concat(
-        [atm_vols(state, boards[name], snapshot_s, day) for name, state in states.items()]
-    )
+    vols = pl.concat([atm_vols(state, snapshot_s) for state in states.values()])
     market = Market(
         seed=seed,
         day=day,
@@ -94,7 +92,7 @@ def write(
         trade_count=sum(len(p) for p in days if p.listing.market != "deribit")
         - lost
         + len(recorded["trades", "PERPETUALS"]),
-        edge_count=sum(len(p) - len(p.of_day(0)) for p in at_binance),
+        edge_count=sum(len(e) for pair in edges.values() for e in pair),
         option_count=len(options),
         snapshot_count=len(snapshot_s),
         gap=gap,
@@ -107,11 +105,28 @@ def write(
     return market
 
 
-def atm_vols(state: State, board: Board, snapshot_s: Floats, day: date) -> pl.DataFrame:
+def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]]:
+    """The last prints of the day before and the first of the day after, by instrument."""
+    before, after = (
+        simulate(COINS, seed, size, day + timedelta(days=offset)) for offset in (-1, 1)
+    )
+    found = {}
+    for listing in LISTINGS:
+        if listing.market != "deribit":
+            last = prints.prints(before[listing.coin.name], listing)
+            first = prints.prints(after[listing.coin.name], listing)
+            found[listing.instrument_id] = (
+                last.where(slice(-EDGE_PRINTS, None)),
+                first.where(slice(EDGE_PRINTS)),
+            )
+    return found
+
+
+def atm_vols(state: State, snapshot_s: Floats) -> pl.DataFrame:
     """The planted forward and at-the-money vol, one row per expiry and snapshot while listed."""
-    expires_s, forward, vols = chain.atm_vols(state, board, snapshot_s)
+    expires_s, forward, vols = chain.atm_vols(state, snapshot_s)
     snapshots, expires = np.meshgrid(snapshot_s, expires_s, indexing="ij")
-    midnight = epoch_us(day)
+    midnight = epoch_us(state.day)
 
     def instants(seconds: Floats) -> pl.Series:
         stamps = (seconds.ravel() * 1e6).astype(np.int64) + midnight
@@ -138,7 +153,7 @@ def _write_truth(
 ) -> None:
     midnight = epoch_us(market.day)
     tables = {
-        "trades": pl.concat([prints.truth(p, midnight) for p in days]),
+        "trades": pl.concat([prints.truth(states[p.listing.coin.name], p) for p in days]),
         "atm_vols": market.atm_vols,
         "funding": pl.concat(settlements),
         "gaps": pl.DataFrame([asdict(market.gap)]),
@@ -160,6 +175,6 @@ def _impact(state: State, midnight_us: int) -> pl.DataFrame:
             "hour_at": pl.Series(hours * 3_600_000_000 + midnight_us).cast(
                 pl.Datetime("us", "UTC")
             ),
-            "impact_bps_per_million_usd": state.impact_bps[1:-1],
+            "impact_bps_per_million_usd": state.impact_bps,
         }
     )

@@ -1,47 +1,70 @@
 """Where do prices go? Stochastic variance, rare jumps, the flow's impact, premia and carry."""
 
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
 
 import numpy as np
 
 from pipelines.simulator import flow
 from pipelines.simulator.flow import Flow
+from pipelines.simulator.levels import (
+    PREMIUM_DEVIATION,
+    VARIANCE_FLOOR,
+    daily_counts,
+    levels,
+    place,
+)
 from pipelines.simulator.world import (
-    FIRST_S,
-    LAST_S,
+    DAY_S,
     LISTINGS,
+    MAKERS,
     YEAR_S,
     Coin,
     Episode,
     Floats,
+    Listing,
     Parameters,
-    draw_episodes,
+    Plan,
     draw_parameters,
+    draw_plan,
     stream,
 )
 
-SECONDS = np.arange(FIRST_S, LAST_S + 1, dtype=float)
-MINUTES = np.arange(FIRST_S, LAST_S + 1, 60, dtype=float)
+DEFAULT_DAY = date(2026, 3, 10)
+SECONDS = np.arange(DAY_S + 1, dtype=float)
+MINUTES = np.arange(0, DAY_S + 1, 60, dtype=float)
 JUMPS_PER_DAY = 1.5
-FEWEST_TRADES = 600  # a day: with fewer, a neighbour's last hour could be empty and prove nothing
 COMMON = 0.8  # correlation of the coins' price shocks
 # of variance; impact, jumps and informed bursts bring about the rest, so that the path realises
 # what its options imply
 DIFFUSIVE_SHARE = 0.7
+PASSING = 0.5  # of the lasting impact comes on top for a while,
+PASSING_S = 20.0  # and is gone after so many seconds
+PULLS = {"um": 1.0, "cm": 1.0, "deribit": 0.7}  # how much of a premium each market shows
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One coin over the simulated span: all that its markets share."""
+    """One coin over one day: all that its markets share."""
 
     coin: Coin
+    seed: int
+    size: float
+    day: date
     parameters: Parameters
-    episodes: tuple[Episode, ...]
-    flows: dict[str, Flow]  # by instrument
+    plan: Plan
+    activity: Floats  # relative intensity of trading, per minute
+    flows: dict[str, Flow]  # of the markets that form the price, by instrument
+    base: Floats  # log price per second without any order's impact
     log_spot: Floats  # per second
     variance: Floats  # annualised, per minute
     premium: dict[str, Floats]  # by market, per minute, fraction of spot
-    impact_bps: Floats  # per million US dollars, per hour of the span
+    impact_bps: Floats  # per million US dollars, per hour
+
+    @property
+    def episodes(self) -> tuple[Episode, ...]:
+        return self.plan.episodes
 
     def spot(self, at: Floats) -> Floats:
         """USD per coin at seconds after midnight."""
@@ -57,64 +80,150 @@ class State:
     def forward(self, at: Floats, expires_s: Floats) -> Floats:
         """Fair forward for expiries in seconds after midnight; arguments broadcast."""
         t = np.maximum(expires_s - at, 0.0) / YEAR_S
-        p = self.parameters
-        return np.asarray(
-            self.spot(at) * np.exp(t * (p.carry_long + p.carry_short * np.exp(-8 * t)))
-        )
+        return np.asarray(self.spot(at) * carry(self.parameters, t))
+
+    def fair(self, listing: Listing, at: Floats) -> Floats:
+        """Fair price of a spot market, perpetual or future."""
+        if listing.expires is not None:
+            expires_s = (listing.expires - self.day).days * DAY_S + 8 * 3_600
+            return self.forward(at, np.array(float(expires_s)))
+        if listing.market == "spot":
+            return self.spot(at)
+        return self.perpetual(listing.market, at)
 
 
-def simulate(coins: tuple[Coin, ...], seed: int, size: float) -> dict[str, State]:
-    """The state of every coin, by name. `size` scales the number of prints, never the prices."""
-    rng = stream(seed, "common")
-    steps = len(SECONDS) - 1
-    common = rng.standard_normal(steps)
-    jumps_at = rng.random(steps) < JUMPS_PER_DAY / 86_400
-    jumps = np.where(jumps_at, 0.006 * rng.standard_normal(steps), 0.0)
-    return {coin.name: _coin(coin, seed, size, common, jumps) for coin in coins}
+def carry(p: Parameters, t_years: Floats) -> Floats:
+    """Forward over spot."""
+    t = np.asarray(t_years, float)
+    return np.asarray(np.exp(t * (p.carry_long + p.carry_short * np.exp(-8 * t))))
 
 
-def _coin(coin: Coin, seed: int, size: float, common: Floats, jumps: Floats) -> State:
+def simulate(
+    coins: tuple[Coin, ...], seed: int, size: float, day: date = DEFAULT_DAY
+) -> dict[str, State]:
+    """The day of every coin, by name. `size` scales the number of prints, never the prices' law."""
+    return {coin.name: simulate_coin(coin, seed, size, day) for coin in coins}
+
+
+def simulate_coin(coin: Coin, seed: int, size: float, day: date) -> State:
+    """One coin's day: a bridge from its first to its last instant, formed by its order flow."""
     parameters = draw_parameters(coin, seed)
-    episodes = draw_episodes(coin, parameters, seed)
-    rng = stream(seed, coin.name, "path")
-    own = rng.standard_normal(len(common))
-    shocks = COMMON * common + np.sqrt(1 - COMMON**2) * own
-    variance = _variance(rng, parameters, shocks)
+    plan = draw_plan(coin, day, seed)
+    common, jumps = _common(seed, day)
+    rng = stream(seed, coin.name, "path", day.isoformat())
+    shocks = COMMON * common + np.sqrt(1 - COMMON**2) * rng.standard_normal(DAY_S)
+    variance = _variance(rng, coin, seed, day, shocks)
     activity = _activity(variance)
-    flows = {
-        listing.instrument_id: flow.arrivals(
-            stream(seed, listing.instrument_id, "flow"),
-            daily=max(listing.daily_trades * size, FEWEST_TRADES),
-            activity=activity,
-            episodes=episodes,
-            median_size=coin.median_size * (5 if listing.contract_usd else 1),
-        )
-        for listing in LISTINGS
-        if listing.coin is coin
-    }
     spread = np.sqrt(np.repeat(variance[:-1], 60) / YEAR_S)
-    push, impact_bps = _impact(coin, parameters, flows, spread)
-    diffusion = np.sqrt(DIFFUSIVE_SHARE) * spread * shocks
-    steps = diffusion - spread**2 / 2 + jumps + push + _information(episodes)
-    log_spot = np.log(parameters.start_price) + np.concatenate([[0.0], np.cumsum(steps)])
-    premium = {
-        market: _premium(rng, parameters, pull) for market, pull in (("um", 1.0), ("deribit", 0.7))
+    diffusion = np.sqrt(DIFFUSIVE_SHARE) * spread * shocks - spread**2 / 2
+    own = diffusion + jumps + _information(plan.episodes)
+    base = np.concatenate([[0.0], np.cumsum(own)])
+    flows = {
+        listing.instrument_id: _flow(listing, seed, size, day, activity, plan.episodes, base)
+        for listing in LISTINGS
+        if listing.coin is coin and listing.market in MAKERS
     }
-    premium["cm"] = premium["um"]
-    return State(coin, parameters, episodes, flows, log_spot, variance, premium, impact_bps)
+    ends = levels(coin, seed).log_price[place(day) : place(day) + 2]
+    net = _net_usd(flows, float(np.exp(ends[0])))
+    per_usd = 0.22 * spread.mean() / net.std() * plan.impact
+    push = net * np.repeat(per_usd, 3_600)
+    path = np.concatenate([[0.0], np.cumsum(own + push)]) + _passing(push)
+    weight = np.concatenate([[0.0], np.cumsum(spread**2)])
+    # conditional on where the day ends: a Brownian bridge in the variance's own time
+    log_spot = ends[0] + path + (ends[1] - ends[0] - path[-1]) * weight / weight[-1]
+    return State(
+        coin=coin,
+        seed=seed,
+        size=size,
+        day=day,
+        parameters=parameters,
+        plan=plan,
+        activity=activity,
+        flows=flows,
+        base=base,
+        log_spot=log_spot,
+        variance=variance,
+        premium={market: premium(coin, seed, day, market) for market in PULLS},
+        impact_bps=per_usd * 1e6 * 1e4,
+    )
 
 
-def _variance(rng: np.random.Generator, p: Parameters, shocks: Floats) -> Floats:
-    """Square-root process per minute, whose shocks lean against the price's."""
+def flow_of(state: State, listing: Listing) -> Flow:
+    """The orders of one market: those that formed the price, or others that came with it."""
+    if listing.instrument_id in state.flows:
+        return state.flows[listing.instrument_id]
+    return _flow(
+        listing, state.seed, state.size, state.day, state.activity, state.episodes, state.base
+    )
+
+
+def premium(coin: Coin, seed: int, day: date, market: str) -> Floats:
+    """Premium of a perpetual over spot, per minute, a fraction."""
+    return PULLS[market] * _premium(coin, seed, day)
+
+
+@lru_cache(maxsize=256)
+def _premium(coin: Coin, seed: int, day: date) -> Floats:
+    """Mean-reverting, with the day's planted shock; a bridge like everything else."""
+    p, plan = draw_parameters(coin, seed), draw_plan(coin, day, seed)
+    shock = (plan.shock_start_s <= MINUTES) & (plan.shock_start_s + 4 * 3_600 > MINUTES)
+    target = p.premium_mean + np.where(shock, plan.premium_shock, 0.0)
+    rng = stream(seed, coin.name, "premium", day.isoformat())
+    keep = float(np.exp(-1 / 30))
+    noise = PREMIUM_DEVIATION * np.sqrt(1 - keep**2) * rng.standard_normal(len(MINUTES))
+    ends = p.premium_mean + levels(coin, seed).premium_noise[place(day) : place(day) + 2]
+    path, value = np.empty(len(MINUTES)), float(ends[0])
+    path[0] = value
+    for i, (goal, shake) in enumerate(zip(target.tolist()[1:], noise.tolist()[1:], strict=True), 1):
+        value = goal + keep * (value - goal) + shake
+        path[i] = value
+    fades = np.exp(-(DAY_S - MINUTES) / 1_800)  # the last minutes lead to the next day's first
+    return np.asarray(path + (ends[1] - path[-1]) * fades)
+
+
+def _common(seed: int, day: date) -> tuple[Floats, Floats]:
+    """What moves all coins: shocks per second and rare jumps."""
+    rng = stream(seed, "common", day.isoformat())
+    common = rng.standard_normal(DAY_S)
+    jumps_at = rng.random(DAY_S) < JUMPS_PER_DAY / DAY_S
+    return common, np.where(jumps_at, 0.006 * rng.standard_normal(DAY_S), 0.0)
+
+
+def _flow(
+    listing: Listing,
+    seed: int,
+    size: float,
+    day: date,
+    activity: Floats,
+    episodes: tuple[Episode, ...],
+    base: Floats,
+) -> Flow:
+    rng = stream(seed, listing.market, listing.symbol, "flow", day.isoformat())
+    orders = flow.arrivals(
+        rng,
+        count=int(daily_counts(listing, seed, size)[place(day)]),
+        activity=activity if listing.expires != day else _until_eight(activity),
+        episodes=episodes if listing.expires is None else (),
+        median_size=listing.coin.median_size * (5 if listing.contract_usd else 1),
+    )
+    return flow.following(rng, orders, base)
+
+
+def _until_eight(activity: Floats) -> Floats:
+    return np.where(MINUTES[:-1] < 8 * 3_600, activity, 0.0)
+
+
+def _variance(rng: np.random.Generator, coin: Coin, seed: int, day: date, shocks: Floats) -> Floats:
+    """Square-root process per minute, whose shocks lean against the price's; a bridge too."""
+    p = draw_parameters(coin, seed)
     by_price = shocks.reshape(-1, 60).sum(axis=1) / np.sqrt(60)
     noise = p.leverage * by_price + np.sqrt(1 - p.leverage**2) * rng.standard_normal(len(by_price))
-    dt = 60 / YEAR_S
-    path = np.empty(len(noise) + 1)
-    path[0] = v = p.variance_start
-    for i, shock in enumerate(noise):
-        v += p.reversion * (p.variance_mean - v) * dt + p.vol_of_variance * np.sqrt(v * dt) * shock
-        path[i + 1] = v = max(v, 0.01)
-    return path
+    ends = levels(coin, seed).variance[place(day) : place(day) + 2]
+    level = ends[0] + (ends[1] - ends[0]) * MINUTES / DAY_S
+    kicks = p.vol_of_variance * np.sqrt(level[:-1] * 60 / YEAR_S) * noise
+    path = np.concatenate([[0.0], np.cumsum(kicks)])
+    bridge = path - path[-1] * MINUTES / DAY_S
+    return np.asarray(np.maximum(level + bridge, 0.5 * VARIANCE_FLOOR * p.variance_mean))
 
 
 def _activity(variance: Floats) -> Floats:
@@ -124,42 +233,28 @@ def _activity(variance: Floats) -> Floats:
     return np.asarray(diurnal * np.sqrt(variance[:-1] / variance.mean()))
 
 
-def _impact(
-    coin: Coin, p: Parameters, flows: dict[str, Flow], spread: Floats
-) -> tuple[Floats, Floats]:
-    """Log move per second from net taker flow, and the impact per hour in bps per USD million.
+def _net_usd(flows: dict[str, Flow], price: float) -> Floats:
+    """Signed taker flow per second, USD. Placebo bursts are left out: they push nothing."""
+    net = np.zeros(DAY_S)
+    for orders in flows.values():
+        moves = orders.kind != flow.PLACEBO
+        usd = price * (orders.sign * orders.size)[moves]
+        net += np.bincount(orders.at[moves].astype(np.int64), weights=usd, minlength=DAY_S)
+    return net
 
-    Placebo bursts push nothing: their orders say nothing about the price.
-    """
-    net = np.zeros(len(spread))
-    for listing in LISTINGS:
-        if listing.coin is coin and listing.market in ("spot", "um"):
-            f = flows[listing.instrument_id]
-            moves = f.kind != flow.PLACEBO
-            second = (f.at[moves] - FIRST_S).astype(np.int64)
-            usd = p.start_price * (f.sign * f.size)[moves]
-            net += np.bincount(second, weights=usd, minlength=len(spread))
-    per_usd = 0.22 * spread.mean() / net.std() * p.impact
-    return net * np.repeat(per_usd, 3_600), per_usd * 1e6 * 1e4
+
+def _passing(push: Floats) -> Floats:
+    """The part of an order's impact that fades, per second, on top of the part that stays."""
+    keep, value = float(np.exp(-1 / PASSING_S)), 0.0
+    path = [0.0]
+    for kick in (PASSING * push).tolist():
+        value = keep * value + kick
+        path.append(value)
+    return np.array(path)
 
 
 def _information(episodes: tuple[Episode, ...]) -> Floats:
-    drift = np.zeros(len(SECONDS) - 1)
+    drift = np.zeros(DAY_S)
     for e in episodes:
-        drift[e.start_s - FIRST_S : e.end_s - FIRST_S] += (
-            e.direction * e.log_move / (e.end_s - e.start_s)
-        )
+        drift[e.start_s : e.end_s] += e.direction * e.log_move / (e.end_s - e.start_s)
     return drift
-
-
-def _premium(rng: np.random.Generator, p: Parameters, pull: float) -> Floats:
-    """Mean-reverting premium per minute with one planted shock of four hours."""
-    shock = (p.shock_start_s <= MINUTES) & (p.shock_start_s + 4 * 3_600 > MINUTES)
-    target = pull * (p.premium_mean + np.where(shock, p.premium_shock, 0.0))
-    keep = np.exp(-1 / 30)
-    noise = 0.00012 * np.sqrt(1 - keep**2) * rng.standard_normal(len(MINUTES))
-    path = np.empty(len(MINUTES))
-    value = target[0]
-    for i, (goal, shake) in enumerate(zip(target, noise, strict=True)):
-        path[i] = value = goal + keep * (value - goal) + shake
-    return path

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.simulator import chain, files, mixture
-from pipelines.simulator.chain import Board
+from pipelines.simulator import chain, expiries, files, mixture
+from pipelines.simulator.expiries import Board
 from pipelines.simulator.paths import State
 from pipelines.simulator.world import instant
 
@@ -23,25 +23,28 @@ class Leg:
     coin_delta: float  # of the whole leg, premium included
 
 
-# (expiry's place among the listed ones, moneyness of the strike, call?, lots)
+# (days to expiry at least, moneyness of the strike, call?, lots)
 PLANS = {
-    "BTC": ((2, 1.0, True, -150), (2, 1.0, False, -150), (3, 0.9, False, 100), (5, 1.1, True, -40)),
+    "BTC": (
+        (3, 1.0, True, -150),
+        (3, 1.0, False, -150),
+        (14, 0.9, False, 100),
+        (60, 1.1, True, -40),
+    ),
     "ETH": (
-        (2, 1.0, True, -300),
-        (2, 1.0, False, -300),
-        (3, 1.1, True, 200),
-        (3, 0.85, False, 150),
+        (3, 1.0, True, -300),
+        (3, 1.0, False, -300),
+        (14, 1.1, True, 200),
+        (14, 0.85, False, 150),
     ),
 }
 EQUITY = {"BTC": 40.0, "ETH": 800.0}
 
 
-def write(
-    folder: Path, states: dict[str, State], boards: dict[str, Board], day: date
-) -> list[Path]:
+def write(folder: Path, states: dict[str, State], day: date) -> list[Path]:
     """`positions.csv` and `balances.csv`, both as of the day's first instant."""
-    books = {name: legs(states[name], boards[name], day) for name in PLANS}
-    positions = pl.concat([_positions(states[n], boards[n], b, day) for n, b in books.items()])
+    books = {name: legs(states[name], day) for name in PLANS}
+    positions = pl.concat([_positions(states[n], b, day) for n, b in books.items()])
     balances = pl.concat([_balance(name, book, day) for name, book in books.items()])
     target = folder / "portfolio"
     target.mkdir(parents=True, exist_ok=True)
@@ -52,11 +55,13 @@ def write(
     return paths
 
 
-def legs(state: State, board: Board, day: date) -> list[Leg]:
+def legs(state: State, day: date) -> list[Leg]:
     """The planned options on the nearest listed strikes, priced at the day's start."""
-    p, found = state.parameters, []
-    for expiry_place, moneyness, is_call, lots in PLANS[state.coin.name]:
-        expires_s = chain.expiry_seconds(day, chain.expiries(day)[expiry_place])
+    p, board, found = state.parameters, chain.board(state), []
+    listed = expiries.expiries(day, state.size)
+    for days_ahead, moneyness, is_call, lots in PLANS[state.coin.name]:
+        expiry = next(e for e in listed if (e - day).days >= days_ahead)
+        expires_s = expiries.expiry_seconds(day, expiry)
         forward = float(state.forward(np.array(0.0), np.array(expires_s)))
         fits = np.flatnonzero((board.expires_s == expires_s) & (board.is_call == is_call))
         place = int(fits[np.argmin(np.abs(board.strike[fits] - moneyness * forward))])
@@ -79,8 +84,9 @@ def unified_symbol(board: Board, place: int, coin: str) -> str:
     )
 
 
-def _positions(state: State, board: Board, book: list[Leg], day: date) -> pl.DataFrame:
+def _positions(state: State, book: list[Leg], day: date) -> pl.DataFrame:
     name, contract = state.coin.name, state.coin.perpetual_contract_usd
+    board = chain.board(state)
     perpetual = float(state.perpetual("deribit", np.array([0.0]))[0])
     net_coins = EQUITY[name] + sum(leg.coin_delta for leg in book)
     contracts = -round(net_coins * perpetual / contract)

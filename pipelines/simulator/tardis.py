@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.simulator import chain, files, funding, mixture
+from pipelines.simulator import chain, expiries, files, funding, mixture
 from pipelines.simulator.chain import Quotes
-from pipelines.simulator.futures import book, instruments
+from pipelines.simulator.listings import of_market
 from pipelines.simulator.paths import State
-from pipelines.simulator.prints import Prints
-from pipelines.simulator.world import DAY_S, Floats, Ints, epoch_us, instant, stream
+from pipelines.simulator.prints import Prints, best_ticks
+from pipelines.simulator.world import DAY_S, Floats, Ints, Listing, epoch_us, instant, stream
 
 SILENT_COIN = "ETH"
 SILENT_FROM_S, SILENT_UNTIL_S = 10 * 3_600, 12.5 * 3_600
@@ -78,17 +78,26 @@ def _sorted(parts: list[pl.DataFrame], day: date) -> pl.DataFrame:
     return rows.sort("local_timestamp", "symbol", maintain_order=True)
 
 
+def _markets(state: State) -> list[Listing]:
+    return [m for m in of_market("deribit", state.day) if m.coin is state.coin]
+
+
+def _best(state: State, listing: Listing, at: Floats) -> tuple[Floats, Floats]:
+    bid, ask = best_ticks(state, listing, at)
+    return np.round(bid * listing.tick, 2), np.round(ask * listing.tick, 2)
+
+
 def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.DataFrame:
     """Top of book of perpetuals and futures, every ten seconds at full size, amounts in USD."""
     step = float(np.clip(10 / size, 1, 60))
     parts = []
     for state in states.values():
-        for instrument in instruments(state.coin, day):
+        for instrument in _markets(state):
             rng = stream(seed, instrument.symbol, "quotes")
             at = np.arange(0.5, DAY_S - 1, step)
             at = at + rng.uniform(0, 0.4 * step, len(at)).clip(0, DAY_S - 1 - at)
             at = at[~is_silent(instrument.symbol, at)]
-            bid, ask = book(instrument, state, at)
+            bid, ask = _best(state, instrument, at)
             unit = state.coin.perpetual_contract_usd
             amounts = [
                 unit * np.ceil(2e4 / unit * np.exp(rng.standard_normal(len(at)))) for _ in "ba"
@@ -109,18 +118,18 @@ def derivative_ticker(states: dict[str, State], seed: int, day: date) -> pl.Data
     """Funding, open interest (USD), last, index and mark of perpetuals and futures each minute."""
     parts = []
     for state in states.values():
-        for place, instrument in enumerate(instruments(state.coin, day)):
+        for place, instrument in enumerate(_markets(state)):
             rng = stream(seed, instrument.symbol, "ticker")
             at = np.arange(1.0, DAY_S, TICKER_STEP_S)
             at = at + rng.uniform(0, 5, len(at))
             at = at[~is_silent(instrument.symbol, at)]
-            index, mark = state.spot(at), instrument.fair(state, at)
-            last = book(instrument, state, at)[int(rng.integers(2))]
+            index, mark = state.spot(at), state.fair(instrument, at)
+            last = _best(state, instrument, at)[int(rng.integers(2))]
             unit = state.coin.perpetual_contract_usd
             walk = np.cumsum(rng.normal(0, 2e-4, len(at)))
-            interest = OPEN_INTEREST_USD[state.coin.name] / (1, 6, 4)[place] * np.exp(walk)
+            interest = OPEN_INTEREST_USD[state.coin.name] / (1, 6, 4, 8)[place] * np.exp(walk)
             rate = funding.damped_rate(mark / index - 1).round(8)
-            is_perpetual = instrument.expires_s is None
+            is_perpetual = instrument.expires is None
             name = pl.repeat(instrument.symbol, len(at), eager=True)
             parts.append(
                 _frame(name, _us(at), _delays(rng, len(at)), day).with_columns(
@@ -160,16 +169,18 @@ def trades(prints: list[Prints], seed: int, day: date) -> pl.DataFrame:
     return _sorted(parts, day)
 
 
-def options_chain(chains: list[tuple[State, Quotes]], seed: int, day: date) -> pl.DataFrame:
+def options_chain(states: list[State], snapshot_s: Floats, seed: int, day: date) -> pl.DataFrame:
     """Every listed option at every snapshot, stamped a little before it; IV in percent."""
-    return _sorted([_chain(state, q, seed, day) for state, q in chains], day)
+    return _sorted(
+        [_chain(state, chain.snapshot(state, snapshot_s), seed, day) for state in states], day
+    )
 
 
 def _chain(state: State, q: Quotes, seed: int, day: date) -> pl.DataFrame:
     rng = stream(seed, state.coin.name, "options_chain")
     on, board = q.is_listed, q.board
-    option = np.broadcast_to(np.arange(len(board)), on.shape)[on]
-    at = (np.broadcast_to(q.snapshot_s[:, None], on.shape) - q.lag_s)[on]
+    option = q.place[on]
+    at = (q.at_s - q.lag_s)[on]
     forward, t_years, mark_iv = q.forward[on], q.t_years[on], q.mark_iv[on]
     strike, is_call = board.strike[option], board.is_call[option]
     bid, ask, mark = q.bid[on], q.ask[on], q.mark[on].round(4)
@@ -179,11 +190,7 @@ def _chain(state: State, q: Quotes, seed: int, day: date) -> pl.DataFrame:
         vols = mixture.implied_vol(known * forward, forward, strike, t_years, is_call)
         return np.round(100 * vols, 2)
 
-    futures = {chain.venue_date(e) for e in chain.future_expiries(day)}
-    indexes = [
-        f"{'' if chain.venue_date(e) in futures else 'SYN.'}{state.coin.name}-{chain.venue_date(e)}"
-        for e in board.expiry
-    ]
+    indexes = [underlying_index(state, expiry) for expiry in board.expiry]
     delta, gamma, vega, theta, rho = mixture.greeks(forward, strike, mark_iv, t_years, is_call)
     lot = state.coin.option_lot
     expiration = epoch_us(day) + _us(board.expires_s)
@@ -212,6 +219,12 @@ def _chain(state: State, q: Quotes, seed: int, day: date) -> pl.DataFrame:
         rho=pl.Series(rho.round(5)),
     )
     return rows.with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def underlying_index(state: State, expiry: date) -> str:
+    """The future behind an expiry, or the venue's synthetic one."""
+    name = f"{state.coin.name}-{expiries.venue_date(expiry)}"
+    return name if expiry in expiries.future_expiries(state.day) else f"SYN.{name}"
 
 
 def write(folder: Path, day: date, tables: dict[tuple[str, str], pl.DataFrame]) -> list[Path]:

@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ Ints = NDArray[np.int64]
 
 DAY_S = 86_400
 YEAR_S = 31_536_000
-MARGIN_S = 3_600  # simulated on both sides of the day, so that its neighbours have edges to write
-FIRST_S, LAST_S = -MARGIN_S, DAY_S + MARGIN_S
+EPOCH = date(2019, 1, 1)  # the world's first day
+END = date(2036, 1, 1)  # and the one after its last
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +55,21 @@ class Listing:
     contract_usd: int  # 0 where sizes are in coin
     daily_trades: int
     first_id: int
+    listed: date = EPOCH
+    expires: date | None = None  # of a dated future, at 08:00 UTC
 
 
+# the markets that are written as archive files, and those whose flow moves prices among them
 LISTINGS = (
     Listing("spot", BTC, "BTCUSDT", "binance:BTC/USDT", 0.01, 1e-5, 0, 84_000, 6_012_345_000),
-    Listing("um", BTC, "BTCUSDT", "binance:BTC/USDT:USDT", 0.1, 1e-3, 0, 114_000, 7_412_345_000),
-    Listing("cm", BTC, "BTCUSD_PERP", "binance:BTC/USD:BTC", 0.1, 1, 100, 8_000, 1_112_345_000),
+    Listing("um", BTC, "BTCUSDT", "binance:BTC/USDT:USDT", 0.1, 1e-3, 0, 114_000, 1_412_345_000),
+    Listing("cm", BTC, "BTCUSD_PERP", "binance:BTC/USD:BTC", 0.1, 1, 100, 8_000, 212_345_000),
     Listing("spot", ETH, "ETHUSDT", "binance:ETH/USDT", 0.01, 1e-4, 0, 48_000, 3_312_345_000),
-    Listing("um", ETH, "ETHUSDT", "binance:ETH/USDT:USDT", 0.01, 1e-3, 0, 68_000, 6_812_345_000),
-    Listing("deribit", BTC, "BTC-PERPETUAL", "deribit:BTC/USD:BTC", 0.5, 1, 10, 9_000, 391_234_500),
-    Listing("deribit", ETH, "ETH-PERPETUAL", "deribit:ETH/USD:ETH", 0.05, 1, 1, 7_000, 271_234_500),
+    Listing("um", ETH, "ETHUSDT", "binance:ETH/USDT:USDT", 0.01, 1e-3, 0, 68_000, 812_345_000),
+    Listing("deribit", BTC, "BTC-PERPETUAL", "deribit:BTC/USD:BTC", 0.5, 1, 10, 9_000, 1_234_500),
+    Listing("deribit", ETH, "ETH-PERPETUAL", "deribit:ETH/USD:ETH", 0.05, 1, 1, 7_000, 1_234_500),
 )
+MAKERS = ("spot", "um")  # of prices: net taker flow in these markets moves the coin
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +86,29 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What the seed decides about one coin. Vols and rates are annualised decimals."""
+    """What the seed decides about one coin for ever. Vols and rates are annualised decimals."""
 
     start_price: float
-    variance_start: float
     variance_mean: float
     reversion: float  # of variance, per year
     vol_of_variance: float
     leverage: float  # correlation of price and variance shocks
     premium_mean: float
-    premium_shock: float
-    shock_start_s: int
     carry_long: float
     carry_short: float
     weights: Floats  # of the mixture's components
     shifts: Floats  # their means, in units of total standard deviation
     widths: Floats  # their standard deviations, in the same units
-    impact: Floats  # hourly multiplier of price impact over the whole simulated span
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is planted in one day of a coin."""
+
+    impact: Floats  # multiplier of price impact, per hour; nothing in some hours
+    premium_shock: float  # to the perpetuals' premium, for four hours; zero on quiet days
+    shock_start_s: int
+    episodes: tuple[Episode, ...]
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:
@@ -105,38 +116,48 @@ def stream(seed: int, *names: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, zlib.crc32("/".join(names).encode())]))
 
 
+@cache
 def draw_parameters(coin: Coin, seed: int) -> Parameters:
     """The parameters of one coin in the world of this seed."""
     rng = stream(seed, coin.name, "parameters")
     vol = rng.uniform(coin.vol_low, coin.vol_high)
-    hours = (LAST_S - FIRST_S) // 3_600
-    impact = rng.uniform(0.5, 1.5, hours)
-    impact[rng.choice(np.arange(1, hours - 1), 4, replace=False)] = 0.0
     crash, boom = rng.uniform(0.10, 0.18), rng.uniform(0.10, 0.20)
     return Parameters(
         start_price=float(np.round(rng.uniform(coin.start_low, coin.start_high), 2)),
-        variance_start=float((vol * rng.uniform(0.85, 1.25)) ** 2),
         variance_mean=float(vol**2),
         reversion=float(rng.uniform(12, 24)),
-        vol_of_variance=float(rng.uniform(1.2, 2.0)),
+        vol_of_variance=float(rng.uniform(0.8, 1.4)),
         leverage=float(rng.uniform(-0.6, -0.2)),
         premium_mean=float(rng.uniform(-0.0001, 0.0004)),
-        premium_shock=float(rng.choice([-1, 1]) * rng.uniform(0.0012, 0.0020)),
-        shock_start_s=int(rng.integers(9 * 3_600, 12 * 3_600)),
         carry_long=float(rng.uniform(0.03, 0.08)),
         carry_short=float(rng.uniform(-0.02, 0.05)),
         weights=np.array([1 - crash - boom, crash, boom]),
         shifts=np.array([0.0, rng.uniform(-1.5, -1.0), rng.uniform(0.5, 1.1)]),
         widths=np.array([rng.uniform(0.72, 0.85), rng.uniform(1.2, 1.5), rng.uniform(1.0, 1.3)]),
-        impact=impact,
     )
 
 
-def draw_episodes(coin: Coin, parameters: Parameters, seed: int) -> tuple[Episode, ...]:
+@cache
+def draw_plan(coin: Coin, day: date, seed: int) -> Plan:
+    """One day's plan: four hours without impact, a premium shock, six bursts of orders.
+
+    A fifth of the days has no shock, a fifth one that the funding clamp hides.
+    """
+    rng = stream(seed, coin.name, "plan", day.isoformat())
+    impact = rng.uniform(0.5, 1.5, 24)
+    impact[rng.choice(24, 4, replace=False)] = 0.0
+    size = rng.choice([0.0, 0.0004, 0.0014, 0.0017, 0.0020])
+    return Plan(
+        impact=impact,
+        premium_shock=float(rng.choice([-1, 1]) * size),
+        shock_start_s=int(rng.integers(9 * 3_600, 12 * 3_600)),
+        episodes=_episodes(rng, coin, impact),
+    )
+
+
+def _episodes(rng: np.random.Generator, coin: Coin, impact: Floats) -> tuple[Episode, ...]:
     """Three informed bursts and as many placebos, each in an hour of its own that has impact."""
-    rng = stream(seed, coin.name, "episodes")
-    margin = MARGIN_S // 3_600
-    hours = [h for h in range(1, 24) if parameters.impact[h + margin] > 0]
+    hours = [h for h in range(1, 23) if impact[h] > 0]
     episodes = []
     for place, hour in enumerate(rng.permutation(hours)[:6]):
         start_s = int(hour) * 3_600 + int(rng.integers(120, 1_800))
