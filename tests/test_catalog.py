@@ -33,6 +33,7 @@ def test_an_empty_folder_has_every_view_and_table_with_the_types_of_the_contract
             for table in tables:
                 rows = connection.execute(f"describe {schema}.{table.name}").fetchall()
                 expected = [(c.name, catalog.sql_type(c.dtype)) for c in table.columns]
+                expected += [("day_at", "TIMESTAMP")] if schema == "lake" else []
                 assert [row[:2] for row in rows] == expected
                 assert connection.execute(f"from {schema}.{table.name}").fetchall() == []
 
@@ -42,8 +43,22 @@ def test_a_view_over_parts_has_the_same_types_as_an_empty_one(location):
         rows = connection.execute("describe lake.trades").fetchall()
         (table,) = (t for t in LAKE if t.name == "trades")
         assert [row[:2] for row in rows] == [
-            (c.name, catalog.sql_type(c.dtype)) for c in table.columns
+            *((c.name, catalog.sql_type(c.dtype)) for c in table.columns),
+            ("day_at", "TIMESTAMP"),
         ]
+
+
+def test_a_filter_on_the_day_opens_that_day_alone(location):
+    small_world.commit_trades(location, 5, (NOW - timedelta(days=1)).date())
+    with mounted(location) as connection:
+        asked = "from lake.trades where day_at >= '2026-08-01' and day_at < '2026-08-01 12:00'"
+        assert connection.execute(f"select count(*), min(day_at) {asked}").fetchall() == [
+            (5, datetime(2026, 8, 1)),  # noqa: DTZ001
+        ]
+        small_world.commit_trades(location, 2, (NOW + timedelta(days=1)).date())
+    with mounted(location) as connection:
+        plan = connection.execute(f"explain analyze select sum(price) {asked}").fetchall()[0][1]
+        assert "Scanning Files: 1/2" in plan
 
 
 def test_instants_are_utc_whatever_the_zone_of_the_session(location):

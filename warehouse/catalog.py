@@ -28,6 +28,11 @@ SQL_TYPES = {
     pl.Datetime: "TIMESTAMP",
 }
 
+# A filter on an instant is applied to rows, one on the file's name to files: other days' files are
+# not opened.
+_DAY = "cast(regexp_extract(filename, 'day=([0-9-]+)', 1) as timestamp) as day_at"
+_DAY_DOC = "Start of the UTC day of the partition; a filter on it reads that day's files alone."
+
 
 def mount(connection: duckdb.DuckDBPyConnection, *, root: str, committed_by: str) -> None:
     """Create the views of the lake and the tables of ops_source as they count at `committed_by`.
@@ -60,6 +65,7 @@ def part_names(held: Iterable[Manifest], table: str, by: datetime | None) -> lis
 def view_statements(table: Table, names: Sequence[str], lake: Path) -> list[str]:
     """SQL that makes the view `lake.<table>` over the parts `names`, with its comments."""
     columns = [_column(c.name, c.dtype, bool(names)) for c in table.columns]
+    columns.append(_DAY if names else "null::TIMESTAMP as day_at")
     chosen = ",\n    ".join(columns)
     view = f"create or replace view lake.{table.name} as select\n    {chosen}\n{_from(names, lake)}"
     return [view, *comments("view", f"lake.{table.name}", table)]
@@ -83,6 +89,8 @@ def comments(kind: str, name: str, table: Table) -> Iterator[str]:
     yield f"comment on {kind} {name} is {literal(f'One row per {table.grain}.')}"
     for column in table.columns:
         yield f"comment on column {name}.{column.name} is {literal(column.doc)}"
+    if kind == "view":
+        yield f"comment on column {name}.day_at is {literal(_DAY_DOC)}"
 
 
 def literal(text: str) -> str:
@@ -126,7 +134,7 @@ def _from(names: Sequence[str], lake: Path) -> str:
     listed = ",\n    ".join(literal(name) for name in names)
     root = f"coalesce(getvariable('lake_root'), {literal(str(lake))})"
     paths = f"list_transform([\n    {listed}\n], lambda x: {root} || '/' || x)"
-    return f"from read_parquet({paths}, hive_partitioning = false)"
+    return f"from read_parquet({paths}, hive_partitioning = false, filename = true)"
 
 
 def _known(at: datetime | None, by: datetime | None) -> bool:

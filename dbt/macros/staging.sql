@@ -32,8 +32,8 @@
     {{ received_at }} is null as is_availability_assumed
 {%- endmacro %}
 
-{# Which of the rows of one key to keep: 1. `at` is part of the partition so that a filter on it
-   reaches the files. #}
+{# Which of the rows of one key to keep: 1. The day is part of the key wherever daily models read,
+   so that their filter on it reaches the files. #}
 {% macro place_among_equals(key) -%}
     row_number() over (
         partition by {{ key | join(", ") }}

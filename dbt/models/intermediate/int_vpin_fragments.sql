@@ -16,7 +16,6 @@ trades as (
 
     select
         trades.*,
-        {{ day_of('trades.event_at') }} as day_at,
         {{ native_size('trades', 'instruments') }} as quantity_native
 
     from {{ ref('stg_trades') }} as trades

@@ -15,6 +15,7 @@ timed as (
         source.instrument_id,
 
         ---------- time
+        source.day_at,
         source.snapshot_at,
         source.quoted_at,
         source.received_at,
@@ -48,12 +49,14 @@ timed as (
 
 ),
 
--- A chain is one observation, known when its last row is: an as-of build reads it whole or not at all.
+-- A chain is one observation, known when its last row is: an as-of build reads it whole or not.
 whole as (
 
     select
         *,
-        max(available_at) over (partition by venue, underlying, snapshot_at) as chain_available_at
+        max(available_at) over (
+            partition by day_at, venue, underlying, snapshot_at
+        ) as chain_available_at
 
     from timed
 
@@ -63,7 +66,7 @@ ranked as (
 
     select
         *,
-        {{ place_among_equals(['instrument_id', 'snapshot_at']) }}
+        {{ place_among_equals(['day_at', 'instrument_id', 'snapshot_at']) }}
 
     from whole
 
@@ -75,6 +78,7 @@ select
     venue,
     underlying,
     instrument_id,
+    day_at,
     snapshot_at,
     quoted_at,
     received_at,

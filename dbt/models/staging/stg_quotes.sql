@@ -15,6 +15,7 @@ timed as (
         source.instrument_id,
 
         ---------- time
+        source.day_at,
         source.snapshot_at,
         source.received_at,
         {{ availability('source.received_at', 'source.snapshot_at') }},
@@ -45,7 +46,7 @@ ranked as (
 
     select
         *,
-        {{ place_among_equals(['instrument_id', 'snapshot_at']) }}
+        {{ place_among_equals(['day_at', 'instrument_id', 'snapshot_at']) }}
 
     from timed
 
@@ -57,6 +58,7 @@ select
     venue,
     underlying,
     instrument_id,
+    day_at,
     snapshot_at,
     received_at,
     available_at,

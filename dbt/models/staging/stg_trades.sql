@@ -18,6 +18,7 @@ timed as (
         source.combo_id,
 
         ---------- time
+        source.day_at,
         source.event_at,
         source.received_at,
         {{ availability('source.received_at', 'source.event_at') }},
@@ -45,7 +46,7 @@ ranked as (
 
     select
         *,
-        {{ place_among_equals(['instrument_id', 'trade_id', 'event_at']) }}
+        {{ place_among_equals(['day_at', 'instrument_id', 'trade_id', 'event_at']) }}
 
     from timed
 
@@ -60,6 +61,7 @@ select
     trade_id,
     sequence,
     combo_id,
+    day_at,
     event_at,
     received_at,
     available_at,
