@@ -57,7 +57,7 @@ def run_demo(location: Location, *, seed: int, size: float, clock: Clock, voice:
 def _import(
     location: Location, planted: Market, world: World, clock: Clock, voice: Voice
 ) -> ImportReport:
-    with voice.progress("import") as progress:
+    with voice.progress("import", in_bytes=True) as progress:
         return import_paths(
             location,
             [planted.archives, planted.portfolio],
@@ -107,7 +107,8 @@ def _first(client: Warehouse, condition: str) -> dict[str, Any] | None:
 def _gap(client: Warehouse, planted: Market) -> dict[str, Any]:
     rows = client.sql(
         "select instrument_id, started_at, ended_at, cause, missing_count, detail from ops.gaps "
-        "where instrument_id = $instrument_id order by started_at limit 1",
+        "where instrument_id = $instrument_id and cause = 'absent_in_source' "
+        "order by started_at limit 1",
         {"instrument_id": planted.gap.instrument_id},
     ).to_dicts()
     return {"planted": asdict(planted.gap), "found": rows[0] if rows else None}
