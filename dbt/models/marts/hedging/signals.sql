@@ -9,7 +9,6 @@
     ("array_contains(exposure_flags, 'collateral_unknown')", 'collateral_unknown'),
     ("array_contains(exposure_flags, 'spot_beside_balance')", 'spot_beside_balance'),
     ('is_outside and chosen_instrument_id is not null and funding_bps_per_day is null', 'unknown_funding'),
-    ("is_outside and vol_source = 'realized_vol'", 'benefit_from_realized_vol'),
 ] -%}
 
 with
