@@ -22,7 +22,8 @@ FAILED = ("error", "fail", "runtime error", "partial success")
 def main() -> int:
     """Parse, seed, run every planned step, test; stop at the first that fails."""
     request = json.loads(sys.stdin.read())
-    runner = dbtRunner(callbacks=[_report])
+    finished: set[str] = set()
+    runner = dbtRunner(callbacks=[lambda event: _report(event, finished)])
     options: list[str] = request["options"]
     parsed = runner.invoke(["parse", *options])
     if not parsed.success:
@@ -37,6 +38,7 @@ def main() -> int:
     _say({"planned": sum(len(step.models) for step in planned)})
     seeds = [["seed"]] if not request["existing"] else []
     for command in [*seeds, *(_command(step) for step in planned), _TEST]:
+        finished.clear()
         result = runner.invoke([*command, *options])
         if not result.success:
             return _ended(result, command[0])
@@ -58,9 +60,11 @@ def _days(found: dict[str, Sequence[str]]) -> dict[str, list[date]]:
     return {table: [date.fromisoformat(day) for day in days] for table, days in found.items()}
 
 
-def _report(event: Any) -> None:
-    if event.info.name == "NodeFinished":
+def _report(event: Any, finished: set[str]) -> None:
+    """Say once that a node is done: dbt tells of every day of a daily model, and of the whole."""
+    if event.info.name == "NodeFinished" and event.data.node_info.unique_id not in finished:
         info = event.data.node_info
+        finished.add(info.unique_id)
         _say({"node": info.node_name, "kind": info.resource_type, "status": info.node_status})
 
 

@@ -162,44 +162,91 @@ fragments as (
 
 ),
 
-bounded as (
+-- Both edges of a fragment meet the prints in one join. Two joins would let an optimiser infer that
+-- their prints share instrument and day, and pair every print of a day with every other.
+edges as (
 
     select
-        fragments.*,
-        opening.event_at as started_at,
-        closing.event_at as ended_at,
-        closing.known_at as available_at,
-        closing.coverage,
-        closing.assumed_count,
-        closing.unsided_count,
-        {{ base_until('closing', 'fragments.lots_to_end', 'bought_before', true) }}
-        - {{ base_until(
-            'opening',
-            'fragments.lots_to_end - fragments.buy_lots - fragments.sell_lots',
-            'bought_before',
-            true
-        ) }} as buy_base,
-        {{ base_until('closing', 'fragments.lots_to_end', 'sold_before', false) }}
-        - {{ base_until(
-            'opening',
-            'fragments.lots_to_end - fragments.buy_lots - fragments.sell_lots',
-            'sold_before',
-            false
-        ) }} as sell_base
+        *,
+        true as is_opening,
+        start_index as place,
+        lots_to_end - buy_lots - sell_lots as lots_to_edge
 
     from fragments
 
-    inner join prints as opening
-        on
-            fragments.instrument_id = opening.instrument_id
-            and fragments.day_at = opening.day_at
-            and fragments.start_index = opening.place
+    union all
 
-    inner join prints as closing
+    select
+        *,
+        false as is_opening,
+        end_index as place,
+        lots_to_end as lots_to_edge
+
+    from fragments
+
+),
+
+met as (
+
+    select
+        edges.*,
+        prints.event_at,
+        prints.known_at,
+        prints.coverage as coverage_so_far,
+        prints.assumed_count,
+        prints.unsided_count,
+        {{ base_until('prints', 'edges.lots_to_edge', 'bought_before', true) }} as bought,
+        {{ base_until('prints', 'edges.lots_to_edge', 'sold_before', false) }} as sold
+
+    from edges
+
+    inner join prints
         on
-            fragments.instrument_id = closing.instrument_id
-            and fragments.day_at = closing.day_at
-            and fragments.end_index = closing.place
+            edges.instrument_id = prints.instrument_id
+            and edges.day_at = prints.day_at
+            and edges.place = prints.place
+
+),
+
+bounded as (
+
+    select
+        instrument_id,
+        day_at,
+        bucket_offset,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        rounding_error,
+        buy_lots,
+        sell_lots,
+        is_full,
+        max(case when is_opening then event_at end) as started_at,
+        max(case when not is_opening then event_at end) as ended_at,
+        max(case when not is_opening then known_at end) as available_at,
+        max(case when not is_opening then coverage_so_far end) as coverage,
+        max(case when not is_opening then assumed_count end) as assumed_count,
+        max(case when not is_opening then unsided_count end) as unsided_count,
+        max(case when not is_opening then bought end)
+        - max(case when is_opening then bought end) as buy_base,
+        max(case when not is_opening then sold end)
+        - max(case when is_opening then sold end) as sell_base
+
+    from met
+
+    group by
+        instrument_id,
+        day_at,
+        bucket_offset,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        rounding_error,
+        buy_lots,
+        sell_lots,
+        is_full
 
 )
 
