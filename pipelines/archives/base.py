@@ -23,6 +23,7 @@ Unit = Literal["s", "ms", "us", "ns"]
 
 # A stamp of our century has a magnitude that tells its unit: seconds have ten digits.
 FIRST_INSTANT, LAST_INSTANT = 10**9, 10**10  # 2001-09-09 to 2286-11-20, in seconds
+LARGEST = 2**63 - 1  # in nanoseconds, 2262
 PER_SECOND: Mapping[Unit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -52,6 +53,8 @@ class Period:
             start = date.fromisoformat(f"{text}-01")
             return cls(start, (start + timedelta(days=32)).replace(day=1))
         start = date.fromisoformat(text)
+        if start.isoformat() != text:  # other spellings are no names of archive files
+            raise ValueError(text)
         return cls(start, start + timedelta(days=1))
 
     def holds(self, instant: str) -> pl.Expr:
@@ -121,7 +124,8 @@ Job = Feed | Statement
 def instants(values: pl.Series, unit: Unit) -> pl.Series:
     """Integers since the epoch as instants; NULL where magnitude and declared unit disagree."""
     scale = PER_SECOND[unit]
-    agrees = (values >= FIRST_INSTANT * scale) & (values < LAST_INSTANT * scale)
+    last = min(LAST_INSTANT * scale, LARGEST)
+    agrees = (values >= FIRST_INSTANT * scale) & (values < last)
     known = pl.select(pl.when(agrees).then(values)).to_series()
     per_us = 10**6 // scale
     micros = known * per_us if per_us else known // (scale // 10**6)
