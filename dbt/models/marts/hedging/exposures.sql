@@ -15,6 +15,7 @@ books as (
         as_of_at,
         count(*) as position_count,
         count(*) filter (where delta_coin is null) as unpriced_count,
+        count(*) filter (where is_stale) as stale_count,
         count(*) filter (where margin_asset = underlying) as coin_margined_count,
         count(*) filter (where kind = 'spot') as spot_count,
         max(price_age_s) filter (where not is_expired) as oldest_price_age_s,
@@ -45,6 +46,7 @@ joined as (
         coalesce(balances.equity, 0) as equity_coin,
         coalesce(books.position_count, 0) as position_count,
         coalesce(books.unpriced_count, 0) as unpriced_count,
+        coalesce(books.stale_count, 0) as stale_count,
         coalesce(books.coin_margined_count, 0) as coin_margined_count,
         coalesce(books.spot_count, 0) as spot_count,
         decisions.balances_at,
@@ -104,6 +106,7 @@ final as (
         gamma_pa_coin,
         cast(position_count as integer) as position_count,
         cast(unpriced_count as integer) as unpriced_count,
+        cast(stale_count as integer) as stale_count,
         oldest_price_age_s,
         as_of_at as available_at,
         {{ quality(
@@ -112,6 +115,7 @@ final as (
             'null',
             hard_flags=[
                 ('unpriced_count > 0', 'missing_price'),
+                ('stale_count > 0', 'stale_price'),
                 ('underlying_price is null', 'missing_underlying_price'),
             ],
             soft_flags=[

@@ -95,7 +95,12 @@ priced as (
         case
             when known.is_option then {{ seconds_between('options.snapshot_at', 'known.as_of_at') }}
             else prices.price_age_s
-        end as price_age_s
+        end as price_age_s,
+        case
+            when known.is_option
+                then {{ seconds_between('options.snapshot_at', 'known.as_of_at') }} > rules.max_age_s
+            else prices.is_stale
+        end as is_stale
 
     from known
 
@@ -106,6 +111,12 @@ priced as (
             known.underlying = prices.underlying
             and known.as_of_at = prices.as_of_at
             and known.instrument_id = prices.instrument_id
+
+    left join {{ ref('mark_rules') }} as rules
+        on
+            rules.feed = 'option'
+            and known.as_of_at >= rules.valid_from
+            and known.as_of_at < rules.valid_to
 
     left join {{ ref('int_decision_states') }} as states
         on known.underlying = states.underlying and known.as_of_at = states.as_of_at
@@ -187,6 +198,7 @@ final as (
         delta_pa_coin,
         gamma_pa_coin,
         is_expired,
+        is_stale and not is_expired as is_stale,
         as_of_at as available_at,
         {{ quality(
             'as_of_at',
@@ -196,6 +208,7 @@ final as (
                 ('kind is null', 'unknown_instrument'),
                 ('kind is not null and coins is null and contract_size is null', 'unknown_contract_size'),
                 ('delta_coin is null', 'missing_price'),
+                ('is_stale and not is_expired', 'stale_price'),
             ],
             soft_flags=[
                 ("price_kind <> 'mid'", 'price_not_mid'),

@@ -1,7 +1,10 @@
 {%- set hard_flags = [
     ('unpriced_count > 0 or current_delta is null', 'missing_price'),
     ('underlying_price is null', 'missing_underlying_price'),
-    ('oldest_price_age_s > max_price_age_s', 'stale_price'),
+    (
+        "oldest_price_age_s > max_price_age_s or array_contains(exposure_flags, 'stale_price')",
+        'stale_price',
+    ),
     ('is_outside and price_age_s > max_price_age_s', 'stale_instrument_price'),
 ] -%}
 
