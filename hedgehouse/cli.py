@@ -50,7 +50,7 @@ def import_(
     from pipelines.ingest import import_paths
 
     voice = _voice(as_json, quiet)
-    with voice.progress("import") as progress:
+    with voice.progress("import", in_bytes=True) as progress:
         report = import_paths(_location(data), paths, clock=now, progress=progress)
     for file in report.files:
         for notice in file.notices:

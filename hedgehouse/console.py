@@ -19,7 +19,14 @@ from typing import Any
 import duckdb
 import polars as pl
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from hedgehouse import NothingPublished, QueryTimeout, StaleDataError, StatementRefused
 from warehouse.generations import NoBuild
@@ -73,14 +80,19 @@ class Voice:
             write_out(table(frame) if text is None else text)
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[str, int, int], None]]:
-        """A bar on a terminal; a line per unit in a log; nothing under `--quiet`."""
+    def progress(self, title: str, *, in_bytes: bool = False) -> Iterator[Callable[..., None]]:
+        """A bar on a terminal; in a log a line per unit; nothing if quiet.
+
+        What is given is called with a unit's name, how much is done, and how much there is: of the
+        unit's bytes with `in_bytes`, else of all units.
+        """
         console = Console(stderr=True)
         if self.is_quiet or not console.is_terminal:
-            yield lambda unit, done, total: log.info("%s %d/%d %s", title, done, total, unit)
+            yield _logged(title, in_bytes)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=None)
             yield lambda unit, done, total: bar.update(
                 task, description=f"{title} {_shortened(unit)}", completed=done, total=total
@@ -186,6 +198,20 @@ def as_json(value: Any) -> Any:
     if isinstance(value, tuple | set | frozenset):
         return sorted(value)
     return str(value)
+
+
+def _logged(title: str, in_bytes: bool) -> Callable[[str, int, int], None]:
+    last = ""
+
+    def tell(unit: str, done: int, total: int) -> None:
+        nonlocal last
+        if in_bytes and unit != last:
+            last = unit
+            log.info("%s %s (%d bytes)", title, unit, total)
+        elif not in_bytes:
+            log.info("%s %d/%d %s", title, done, total, unit)
+
+    return tell
 
 
 def _shortened(text: str) -> str:

@@ -349,14 +349,23 @@ def test_secrets_of_the_environment_never_reach_a_log_or_an_error(monkeypatch, c
 
 def test_progress_in_a_log_is_one_line_per_unit(capsys):
     console.start_logging(False)
-    with console.Voice().progress("import") as progress:
-        progress("a.zip", 1, 2)
-        progress("b.zip", 2, 2)
+    with console.Voice().progress("build") as progress:
+        progress("bars_1m", 1, 2)
+        progress("signals", 2, 2)
+    with console.Voice().progress("import", in_bytes=True) as progress:
+        for name in ("a.zip", "b.zip"):
+            for done in (10, 20, 20):
+                progress(name, done, 20)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" INFO ")[1] for line in lines] == ["import 1/2 a.zip", "import 2/2 b.zip"]
+    assert [line.split(" INFO ")[1] for line in lines] == [
+        "build 1/2 bars_1m",
+        "build 2/2 signals",
+        "import a.zip (20 bytes)",
+        "import b.zip (20 bytes)",
+    ]
     console.start_logging(True)
-    with console.Voice(is_quiet=True).progress("import") as progress:
-        progress("a.zip", 1, 2)
+    with console.Voice(is_quiet=True).progress("build") as progress:
+        progress("bars_1m", 1, 2)
     assert capsys.readouterr().err == ""
 
 

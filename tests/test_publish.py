@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import stat
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -149,6 +149,16 @@ def test_generations_tell_what_each_rests_on(location):
             1,
         )
     ]
+
+
+def test_the_market_ends_with_its_last_snapshot_not_with_a_print_of_the_next_day(location):
+    with duckdb.connect(location.warehouse) as connection:
+        connection.execute(
+            "insert into ops_source.manifest by name select * replace ('quotes' as table_name, "
+            "timestamp '2026-07-31 23:55' as last_event_at) from ops_source.manifest"
+        )
+    made = publish(location, clock=clock)
+    assert made.event.data_through_at == datetime(2026, 7, 31, 23, 55, tzinfo=UTC)
 
 
 def test_without_a_build_publishing_names_the_command(tmp_path):

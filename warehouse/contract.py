@@ -651,7 +651,8 @@ OPS_GENERATIONS = Table(
         Column(
             "data_through_at",
             INSTANT,
-            "Latest market event in it, UTC; NULL while it holds none.",
+            "Where the market ends in it, UTC: its last snapshot, else its last trade or funding; "
+            "NULL while it holds none.",
             True,
         ),
         Column(
