@@ -74,14 +74,14 @@ class Spec:
 def binance(market: Market, symbol: str) -> Instrument:
     """The instrument of a symbol: NEXOUSDT (spot), BTCUSDT_240927 (um), BTCUSD_PERP (cm)."""
     pair, _, tail = symbol.partition("_")
-    base, quote = _split(pair)
+    base, quote = _split(market, pair)
     if market == "spot" and not tail:
         return Instrument("binance", symbol, "spot", base, quote)
     if market == "um" and tail != "PERP":
         expiry = _compact_expiry(symbol, tail)
         kind: Kind = "future" if expiry else "perp"
         return Instrument("binance", symbol, kind, base, quote, quote, "linear", expiry)
-    if market == "cm" and tail and quote == "USD":
+    if market == "cm" and tail:
         expiry = None if tail == "PERP" else _compact_expiry(symbol, tail)
         kind = "future" if expiry else "perp"
         return Instrument("binance", symbol, kind, base, quote, base, "inverse", expiry)
@@ -179,11 +179,21 @@ def _seed(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _split(pair: str) -> tuple[str, str]:
-    for quote in _quote_assets():
-        if pair.endswith(quote) and len(pair) > len(quote):
-            return pair[: -len(quote)], quote
-    raise UnknownSymbol(f"binance {pair}: ends in no quote asset of the seed quote_assets")
+def _split(market: Market, pair: str) -> tuple[str, str]:
+    """Base and quote: BNBUSD is BNB in USD on COIN-M, where BUSD is none; ADAEUR is ADA in EUR.
+
+    Of several quotes that fit, one whose base is a quote elsewhere wins, then the longest. AEUR has
+    such bases alone, and many coins end in A.
+    """
+    fits = [
+        quote
+        for quote in _quote_assets()
+        if pair.endswith(quote) and pair != quote and (quote == "USD") == (market == "cm")
+    ]
+    named = [quote for quote in fits if pair.removesuffix(quote) in _quote_assets()]
+    for quote in named or [quote for quote in fits if quote != "AEUR"]:
+        return pair.removesuffix(quote), quote
+    raise UnknownSymbol(f"binance {pair}: ends in no quote asset of the {market} market")
 
 
 def _compact_expiry(symbol: str, digits: str) -> datetime | None:
