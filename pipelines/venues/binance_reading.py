@@ -1,7 +1,7 @@
 """How do pages of Binance become typed rows that know their time and their instrument?"""
 
 from calendar import FRIDAY
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from pipelines.archives.base import Decoded, divided, instants
 from pipelines.universe import EXPIRY_HOUR, Instrument, Market, UnknownSymbol
 from pipelines.venues.binance_wire import Form
 from pipelines.venues.json_rows import PAGE, typed
-from warehouse.contract import INSTANT, LAKE_TABLES
+from warehouse.contract import INSTANT, Table
 from warehouse.instants import instant
 from warehouse.raw import Page
 
@@ -44,7 +44,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Typed rows with `event_at`, `received_at` and the facts of their instruments; and the rest."""
+    """Typed rows with their times and the facts of their instruments, and what was refused."""
 
     frame: pl.DataFrame
     refused: pl.DataFrame
@@ -80,13 +80,10 @@ def read(subject: Subject, pages: Sequence[Page], form: Form) -> Read:
     )
 
 
-def decoded(found: Read, rows: Mapping[str, pl.DataFrame]) -> Decoded:
+def decoded(found: Read, *rows: tuple[Table, pl.DataFrame]) -> Decoded:
     """Rows by table, each with the table's columns and the number of the row it came from."""
     return Decoded(
-        {
-            name: LAKE_TABLES[name].conform(frame).with_columns(frame[ROW_NUMBER])
-            for name, frame in rows.items()
-        },
+        {table.name: table.conform(frame).with_columns(frame[ROW_NUMBER]) for table, frame in rows},
         found.refused,
         found.instruments,
     )

@@ -9,13 +9,14 @@ from datetime import datetime
 
 import polars as pl
 
+from expectations.gate import ROW_NUMBER
 from pipelines import universe
 from pipelines.archives.base import Decoded
 from pipelines.venues import binance_wire as wire
-from pipelines.venues.binance_reading import Subject, decoded, known, read, sizes
+from pipelines.venues.binance_reading import Read, Subject, decoded, known, read, sizes
 from pipelines.venues.binance_wire import Form
 from pipelines.venues.json_rows import typed
-from warehouse.contract import FUNDING, INSTANT, QUOTES, TRADES
+from warehouse.contract import FUNDING, INDEX_PRICES, INSTANT, LIQUIDATIONS, QUOTES, TRADES
 from warehouse.raw import Page
 
 FORCED = ("INSURANCE_FUND", "ADL")  # order types of prints that no trader asked for
@@ -39,7 +40,7 @@ def trades(subject: Subject, pages: Sequence[Page], form: Form = wire.AGGREGATE)
         is_liquidation=forced.fill_null(value=False),
         sequence="id",
     )
-    return decoded(found, {TRADES.name: rows})
+    return decoded(found, (TRADES, rows))
 
 
 def quotes(subject: Subject, pages: Sequence[Page], form: Form = wire.BEST) -> Decoded:
@@ -52,7 +53,7 @@ def quotes(subject: Subject, pages: Sequence[Page], form: Form = wire.BEST) -> D
         ask_price=known("ask_price"),
         ask_quantity_base=_quoted("ask"),
     )
-    return decoded(found, {QUOTES.name: rows})
+    return decoded(found, (QUOTES, rows))
 
 
 def marks(subject: Subject, pages: Sequence[Page], form: Form = wire.MARK) -> Decoded:
@@ -66,7 +67,7 @@ def marks(subject: Subject, pages: Sequence[Page], form: Form = wire.MARK) -> De
         index_price=pl.when("is_dollar").then(known("index_price")),
     )
     rates = rows.filter(is_perp).with_columns(kind=pl.lit("indicative"))
-    return decoded(found, {QUOTES.name: rows, FUNDING.name: rates})
+    return decoded(found, (QUOTES, rows), (FUNDING, rates))
 
 
 def open_interest(subject: Subject, pages: Sequence[Page], form: Form = wire.INTEREST) -> Decoded:
@@ -86,7 +87,7 @@ def open_interest(subject: Subject, pages: Sequence[Page], form: Form = wire.INT
         .then(interest * pl.col("contract_size"))
         .otherwise(linear),
     )
-    return decoded(found, {QUOTES.name: rows})
+    return decoded(found, (QUOTES, rows))
 
 
 def day_tickers(subject: Subject, pages: Sequence[Page], form: Form = wire.DAY_TICKER) -> Decoded:
@@ -102,7 +103,7 @@ def day_tickers(subject: Subject, pages: Sequence[Page], form: Form = wire.DAY_T
         if has_volume
         else NO_NUMBER,
     )
-    return decoded(found, {QUOTES.name: rows})
+    return decoded(found, (QUOTES, rows))
 
 
 def intervals(pages: Sequence[Page]) -> dict[str, int]:
@@ -138,7 +139,51 @@ def settlements(
     rows = rows.join(gaps, on="symbol", how="left", maintain_order="left").with_columns(
         interval_s=pl.min_horizontal(usual, "gap")
     )
-    return decoded(found, {FUNDING.name: rows})
+    return decoded(found, (FUNDING, rows))
+
+
+def liquidations(
+    subject: Subject, pages: Sequence[Page], form: Form = wire.FORCED_ORDER
+) -> Decoded:
+    """Forced orders as they were filled. They have no number; the stream tells one a second."""
+    found = read(subject, pages, form)
+    usd, base, contracts = sizes("size", "price")
+    rows = found.frame.with_columns(
+        trade_id=pl.col("time").cast(pl.String),
+        side=pl.col("order_side").str.to_lowercase(),
+        quantity_base=base,
+        quantity_contracts=contracts,
+        notional_usd=usd,
+    )
+    return decoded(found, (LIQUIDATIONS, rows))
+
+
+def candles(subject: Subject, pages: Sequence[Page], form: Form = wire.CANDLE) -> Read:
+    """Candles of prices, marks or premiums, with their volume in base coin and contracts.
+
+    The second volume is quote currency on spot and USD-M, coins on COIN-M.
+    """
+    found = read(subject, pages, form)
+    is_inverse = pl.col("is_inverse")
+    frame = found.frame.with_columns(
+        volume_base=pl.when(is_inverse).then("other_volume").otherwise("volume"),
+        volume_contracts=pl.when(is_inverse).then("volume"),
+        volume_usd=pl.when(is_inverse)
+        .then(pl.col("volume") * pl.col("contract_size"))
+        .when("is_dollar")
+        .then("other_volume"),
+    )
+    return Read(frame, found.refused, found.instruments)
+
+
+def index_prices(subject: Subject, pages: Sequence[Page], form: Form = wire.CANDLE) -> Decoded:
+    """Candles of the index under a perpetual, which has the name of its pair."""
+    found = read(subject, pages, form)
+    length = pl.col("close_time") - pl.col("time") + 1
+    frame = found.frame.with_columns(
+        index_name=pl.col("symbol").str.strip_suffix("_PERP"), interval_s=length // 1_000
+    )
+    return decoded(found, (INDEX_PRICES, frame.filter("is_dollar")))
 
 
 def snapshot(at: datetime, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -148,14 +193,11 @@ def snapshot(at: datetime, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """
     keys = ["venue", "underlying", "instrument_id"]
     facts = [name for name in QUOTES.schema if name not in (*keys, "snapshot_at", "received_at")]
-    every = pl.concat(
-        [
-            pl.DataFrame(schema=QUOTES.schema),
-            *(part.select(QUOTES.schema.names()) for part in parts),
-        ]
-    )
+    names = [*QUOTES.schema, ROW_NUMBER]
+    none = pl.DataFrame(schema=QUOTES.schema | {ROW_NUMBER: pl.Int64})
+    every = pl.concat([none, *(part.select(names) for part in parts)])
     merged = every.group_by(keys).agg(
-        pl.col("received_at").max(), pl.col(facts).drop_nulls().last()
+        pl.col("received_at").max(), pl.col(facts).drop_nulls().last(), pl.col(ROW_NUMBER).min()
     )
     quote = pl.col("instrument_id").str.extract("/([^:]+)")
     in_dollars = quote.is_in(sorted(universe.dollar_assets()))
@@ -164,8 +206,8 @@ def snapshot(at: datetime, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         snapshot_at=pl.lit(at, INSTANT),
         open_interest_base=pl.coalesce(base, usd / pl.col("mark_price")),
         open_interest_usd=pl.coalesce(usd, pl.when(in_dollars).then(base * pl.col("mark_price"))),
-    )
-    return QUOTES.conform(valued).sort(QUOTES.sort)
+    ).sort(QUOTES.sort)
+    return QUOTES.conform(valued).with_columns(valued[ROW_NUMBER])
 
 
 def _quoted(side: str) -> pl.Expr:

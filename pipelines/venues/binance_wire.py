@@ -224,6 +224,24 @@ STREAMED_CANDLE = _form(
     }
 )
 
+# ---------- the listing, its filters lifted up: one row per symbol
+LISTING = _form(
+    {
+        "symbol": ("symbol", "text"),
+        "baseAsset": ("base_asset", "text"),
+        "quoteAsset": ("quote_asset", "text"),
+        "tickSize": ("tick_size", "decimal"),
+        "stepSize": ("lot_size", "decimal"),
+    },
+    # None of these on spot; the size of a contract on COIN-M alone, elsewhere it is one coin.
+    {
+        "marginAsset": ("margin_asset", "text"),
+        "deliveryDate": ("delivers", "integer"),
+        "onboardDate": ("listed", "integer"),
+        "contractSize": ("wire_contract_size", "number"),
+    },
+)
+
 # ---------- streams
 NESTED = {"kline": "k", "forceOrder": "o"}  # where the row stands inside the event
 

@@ -118,12 +118,10 @@ def _parsed(text: str) -> Any:
 
 def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:
     """Clean objects, or None where Arrow finds anything else than the types that were asked for."""
-    inner = [text.strip() for text in texts]
-    inner = [text[1:-1].strip() if text[:1] + text[-1:] == "[]" else text for text in inner]
-    counts = [text.count("},{") + 1 if text else 0 for text in inner]
     schema = pa.schema([(name, ARROW[kind]) for name, kind in shape.fields.items()])
     try:
-        content = "\n".join(text for text in inner if text).replace("},{", "}\n{").encode()
+        pieces = [_lines(text) for text in texts]
+        content = b"\n".join(piece for piece in pieces if piece)
         table = arrow_json.read_json(
             io.BytesIO(content),
             read_options=arrow_json.ReadOptions(use_threads=False, block_size=len(content) + 1),
@@ -133,6 +131,7 @@ def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:
         )
     except (pa.ArrowException, UnicodeEncodeError):
         return None
+    counts = [piece.count(b"\n") + 1 if piece else 0 for piece in pieces]
     if table.num_rows != sum(counts):
         return None
     frame = pl.DataFrame(table)
@@ -140,6 +139,14 @@ def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:
     return frame.with_columns(
         pl.int_range(1, frame.height + 1, eager=True).alias(ROW_NUMBER), pl.Series(PAGE, pages)
     )
+
+
+def _lines(text: str) -> bytes:
+    """A page with an object a line, if its objects are flat; else what does not parse."""
+    inner = text.strip()
+    if inner[:1] + inner[-1:] == "[]":
+        inner = inner[1:-1].strip()
+    return inner.encode().replace(b"},{", b"}\n{")
 
 
 def _by_row(texts: Sequence[str], shape: Shape) -> tuple[pl.DataFrame, pl.DataFrame]:
