@@ -6,7 +6,6 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
-import pytest
 
 from assets.building import build
 from tests.conftest import clock
@@ -16,7 +15,7 @@ from warehouse.location import Location
 from warehouse.manifest import manifests
 
 SUBJECTS = ["options", "flow", "carry", "hedging"]
-TIMES = [datetime(2026, 3, 10, 9, 17, 23, tzinfo=UTC), datetime(2026, 3, 10, 20, tzinfo=UTC)]
+UNTIL = datetime(2026, 3, 10, 9, 17, 23, tzinfo=UTC)
 
 
 def linked(full: Location, root: Path) -> Location:
@@ -102,28 +101,22 @@ def assert_same(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) ->
     assert not unequal, "\n".join(unequal)
 
 
-@pytest.mark.parametrize("until", TIMES, ids=lambda t: f"{t:%H%M}")
 def test_a_build_as_of_t_equals_a_build_of_a_lake_cut_at_t(
-    simulated: Location, tmp_path: Path, until: datetime
+    simulated: Location, tmp_path: Path
 ) -> None:
-    past = marts(build(linked(simulated, tmp_path / "a"), clock=clock, as_of=until).path, until)
-    stopped = marts(build(cut(simulated, tmp_path / "b", until), clock=clock).path, until)
+    own = linked(simulated, tmp_path / "a")
+    path = build(own, clock=clock, as_of=UNTIL).path
+    past = marts(path, UNTIL)
+    stopped = marts(build(cut(simulated, tmp_path / "b", UNTIL), clock=clock).path, UNTIL)
     empty = [name for name, frame in past.items() if frame.is_empty()]
     assert not empty, f"nothing to compare in {empty}"
     assert_same(past, stopped)
 
-
-def test_an_as_of_build_holds_nothing_later_and_is_never_published(
-    simulated: Location, tmp_path: Path
-) -> None:
-    until = TIMES[0]
-    own = linked(simulated, tmp_path / "a")
-    path = build(own, clock=clock, as_of=until).path
     later = {n: f.height for n, f in marts(path, datetime(9999, 1, 1, tzinfo=UTC)).items()}
-    assert later == {n: f.height for n, f in marts(path, until).items()}
+    assert later == {n: f.height for n, f in past.items()}, "it holds what came after"
     with duckdb.connect(str(path), read_only=True) as connection:
         signed = connection.execute("select event, as_of_at from ops.generations").fetchall()
-    assert signed == [("as_of_build", until.replace(tzinfo=None))]
+    assert signed == [("as_of_build", UNTIL.replace(tzinfo=None))]
     assert not own.warehouse.exists()
     assert not own.pointer.exists()
 
@@ -155,7 +148,7 @@ def test_an_incremental_build_equals_a_full_one_and_old_revisions_stay_readable(
     copy([*other, *(m for m in trades if m.partition.day == first)], 1.0, clock())
     build(own, clock=clock)
     copy([m for m in trades if m.partition.day > first], 0.5, clock() + timedelta(hours=1))
-    half = marts(build(own, clock=lambda: clock() + timedelta(hours=2)).path, TIMES[1])
+    half = marts(build(own, clock=lambda: clock() + timedelta(hours=2)).path, UNTIL)
     copy([m for m in trades if m.partition.day > first], 1.0, clock() + timedelta(hours=3))
     last = build(own, clock=lambda: clock() + timedelta(hours=4))
 
@@ -164,4 +157,4 @@ def test_an_incremental_build_equals_a_full_one_and_old_revisions_stay_readable(
     back = build(
         own, clock=lambda: clock() + timedelta(hours=5), committed_by=clock() + timedelta(hours=2)
     )
-    assert_same(marts(back.path, TIMES[1]), half)
+    assert_same(marts(back.path, UNTIL), half)
