@@ -6,6 +6,11 @@
     end
 {%- endmacro %}
 
+{# Lots as contracts or base coins, without the noise of multiplying by 0.01. #}
+{% macro native(lots) -%}
+    cast({{ exact("(" ~ lots ~ ") * lot_native") }} as double)
+{%- endmacro %}
+
 {# Base coins of one side among the first `lots` lots of a day, where row `print` is the print in
    which they end: whole prints before it and a share of it. #}
 {% macro base_until(print, lots, before, is_buy) -%}

@@ -35,13 +35,22 @@ lots as (
 
 committed as (
 
-    select distinct
+    -- A day without prints was empty where a unit says so, else it is missing.
+    select
         instrument_id,
         day_at
 
     from {{ source('ops_source', 'coverage') }}
 
     where table_name = 'trades' and instrument_id is not null
+
+    union distinct
+
+    select
+        instrument_id,
+        day_at
+
+    from volumes
 
 ),
 

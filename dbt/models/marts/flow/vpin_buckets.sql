@@ -81,11 +81,15 @@ measured as (
         *,
         buy_lots + sell_lots as bucket_lots,
         -- Contracts are converted at the prices of the prints; base coins need no conversion.
-        case when is_inverse then buy_base else buy_lots * lot_native end as buy_volume_base,
-        case when is_inverse then sell_base else sell_lots * lot_native end as sell_volume_base,
+        case when is_inverse then buy_base else {{ native('buy_lots') }} end as buy_volume_base,
+        case when is_inverse then sell_base else {{ native('sell_lots') }} end as sell_volume_base,
         case
-            when is_inverse then (buy_lots + sell_lots) * lot_native
-            else (buy_lots + sell_lots) * lot_native / contract_size
+            when is_inverse then buy_base + sell_base
+            else {{ native('buy_lots + sell_lots') }}
+        end as bucket_volume_base,
+        case
+            when is_inverse then {{ native('buy_lots + sell_lots') }}
+            else {{ native('buy_lots + sell_lots') }} / contract_size
         end as bucket_volume_contracts,
         max(greatest(
             prints_available_at,
@@ -143,7 +147,7 @@ select
     measured.instrument_id,
     'aggressor' as classification,
     measured.bucket_number,
-    measured.buy_volume_base + measured.sell_volume_base as bucket_volume_base,
+    measured.bucket_volume_base,
     measured.bucket_volume_contracts,
     measured.started_at,
     measured.ended_at,

@@ -1,0 +1,293 @@
+"""Are bars, volume buckets, funding and basis what their definitions say?
+
+Each is compared with a plain count over the same planted prints.
+"""
+
+import bisect
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import flow_world
+import numpy as np
+import polars as pl
+import pytest
+from flow_world import FIRST, FOURTH, INVERSE, LINEAR, SECOND, SPOT, STEP, clock, start
+
+from assets.building import build
+from pipelines.universe import Instrument
+from warehouse.location import Location, World
+
+BUCKETS = 50
+HISTORY = timedelta(days=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_version() -> Iterator[None]:
+    """Builds that are compared are builds of the same models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("assets.building.model_version", lambda: "planted")
+        yield
+
+
+def planted(root: Path) -> Location:
+    location = Location(root)
+    location.claim(World("real"))
+    flow_world.plant(location)
+    return location
+
+
+@pytest.fixture(scope="module")
+def location(tmp_path_factory: pytest.TempPathFactory) -> Location:
+    found = planted(tmp_path_factory.mktemp("flow"))
+    build(found, clock=clock)
+    return found
+
+
+@pytest.fixture(scope="module")
+def marts(location: Location) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(location.warehouse, read_only=True) as connection:
+        yield connection
+
+
+def table(marts: duckdb.DuckDBPyConnection, name: str, instrument: Instrument) -> pl.DataFrame:
+    query = f"from {name} where instrument_id = $1 order by all"
+    return marts.sql(query, params=[instrument.instrument_id]).pl()
+
+
+def book_prints(instrument: Instrument, day: date) -> pl.DataFrame:
+    """The prints that count for flow: sided and not negotiated."""
+    rows = pl.DataFrame(flow_world.prints(instrument, day), infer_schema_length=None)
+    return rows.filter(~pl.col("is_block"))
+
+
+# ---- bars
+
+
+def test_bars_add_up_to_the_prints_they_are_made_of(marts):
+    prints = book_prints(SPOT, SECOND)
+    bars = table(marts, "flow.bars_1m", SPOT).filter(pl.col("minute_at").dt.date() == SECOND)
+    assert bars["trade_count"].sum() == prints.height
+    assert bars["volume_base"].sum() == pytest.approx(prints["quantity_base"].sum(), rel=1e-12)
+    signed = pl.when(pl.col("side") == "buy").then(1).otherwise(-1) * pl.col("notional_usd")
+    total = prints.select(signed.sum()).item()
+    assert bars["cvd_usd"][-1] == pytest.approx(total, abs=1e-6)
+    assert bars["open_price"][0] == prints["price"][0]
+    assert bars["close_price"][-1] == prints["price"][-1]
+    for bar in bars.iter_rows(named=True):
+        assert bar["low_price"] <= min(bar["open_price"], bar["close_price"])
+        assert bar["high_price"] >= max(bar["open_price"], bar["close_price"])
+        assert bar["low_price"] - 1e-9 <= bar["vwap"] <= bar["high_price"] + 1e-9
+        assert bar["available_at"] >= bar["minute_at"] + timedelta(minutes=1)
+
+
+def test_coverage_at_a_bar_knows_nothing_of_holes_to_come(marts):
+    bars = table(marts, "flow.bars_1m", SPOT)
+    whole = bars.filter(pl.col("minute_at").dt.date() == FIRST)
+    assert set(whole["quality_grade"]) == {"A"}
+    rows = pl.DataFrame(flow_world.prints(SPOT, SECOND), infer_schema_length=None)
+    minute = rows["event_at"].dt.replace_time_zone(None).dt.truncate("1m")
+    known = rows.with_columns(minute_at=minute).with_row_index("received", 1)
+    spanned = pl.col("sequence") - rows["sequence"][0] + 1
+    expected = known.group_by("minute_at").agg((pl.col("received") / spanned).last().alias("share"))
+    got = bars.filter(pl.col("minute_at").dt.date() == SECOND).join(expected, on="minute_at")
+    np.testing.assert_allclose(got["coverage_share"], got["share"], rtol=1e-12)
+    before = got.filter(pl.col("coverage_share") == 1)
+    assert 0 < before.height < got.height
+    assert got["quality_grade"][got["coverage_share"].arg_min()] in ("C", "D", "B")
+
+
+def test_a_minute_with_an_unsided_print_says_so(marts):
+    bars = table(marts, "flow.bars_1m", LINEAR)
+    flagged = bars.filter(pl.col("quality_flags").list.contains("side_unknown"))
+    assert flagged.height == 1
+    assert flagged["quality_grade"].to_list() == ["C"]
+
+
+# ---- volume buckets
+
+
+@dataclass
+class Bucket:
+    """A bucket being filled."""
+
+    number: int
+    lots: int
+    is_own_day: bool
+    started_at: datetime
+    bought: int = 0
+    sold: int = 0
+    bought_base: float = 0.0
+    sold_base: float = 0.0
+    ended_at: datetime | None = None
+
+    @property
+    def room(self) -> int:
+        return self.lots - self.bought - self.sold
+
+
+def counted(instrument: Instrument, days: Sequence[date]) -> list[Bucket]:
+    """Full buckets by the definition, print by print."""
+    size = "quantity_contracts" if instrument is INVERSE else "quantity_base"
+    unit = 1.0 if instrument is INVERSE else STEP
+    prints = {d: book_prints(instrument, d).filter(pl.col("side").is_not_null()) for d in days}
+    lots = {d: [round(q / unit) for q in p[size]] for d, p in prints.items()}
+    full: list[Bucket] = []
+    held: Bucket | None = None
+    number = 0
+    for day in days:
+        if held and day - timedelta(days=1) not in days:
+            held, number = None, number + 1
+        past = [sum(lots[d]) for d in days if day - HISTORY <= d < day]
+        each = max(int(np.floor(np.mean(past or [sum(lots[day])]) / BUCKETS + 0.5)), 1)
+        for row, whole in zip(prints[day].iter_rows(named=True), lots[day], strict=True):
+            left = whole
+            while left:
+                if held is None:
+                    held = Bucket(number, each, not past, row["event_at"])
+                part = min(left, held.room)
+                base = row["quantity_base"] * part / whole
+                if row["side"] == "buy":
+                    held.bought, held.bought_base = held.bought + part, held.bought_base + base
+                else:
+                    held.sold, held.sold_base = held.sold + part, held.sold_base + base
+                left -= part
+                if not held.room:
+                    held.ended_at = row["event_at"]
+                    full.append(held)
+                    held, number = None, number + 1
+    return full
+
+
+@pytest.mark.parametrize(
+    ("instrument", "days"),
+    [(SPOT, (FIRST, SECOND, FOURTH)), (INVERSE, (FIRST, SECOND)), (LINEAR, (FIRST,))],
+    ids=["spot", "inverse", "linear"],
+)
+def test_buckets_are_those_counted_print_by_print(marts, instrument, days):
+    expected = counted(instrument, days)
+    got = table(marts, "flow.vpin_buckets", instrument)
+    assert got["bucket_number"].to_list() == [b.number for b in expected]
+    assert got["started_at"].to_list() == [b.started_at.replace(tzinfo=None) for b in expected]
+    assert got["ended_at"].to_list() == [
+        b.ended_at.replace(tzinfo=None) for b in expected if b.ended_at
+    ]
+    np.testing.assert_allclose(got["buy_volume_base"], [b.bought_base for b in expected], atol=1e-9)
+    np.testing.assert_allclose(got["sell_volume_base"], [b.sold_base for b in expected], atol=1e-9)
+    own = got["quality_flags"].list.contains("own_day_size").to_list()
+    assert own == [b.is_own_day for b in expected]
+    contracts = got["bucket_volume_contracts"].to_list()
+    if instrument is INVERSE:
+        assert contracts == [float(b.lots) for b in expected]
+    else:
+        assert contracts == got["bucket_volume_base"].to_list()
+
+
+def test_vpin_and_its_share_look_back_only(marts):
+    buckets = counted(SPOT, (FIRST, SECOND, FOURTH))
+    got = table(marts, "flow.vpin_buckets", SPOT)
+    gap = np.array([abs(b.bought - b.sold) for b in buckets])
+    lots = np.array([b.lots for b in buckets])
+    earlier: list[float] = []
+    for n, (vpin, share) in enumerate(got.select("vpin", "vpin_cdf").iter_rows()):
+        if n + 1 < BUCKETS:
+            assert (vpin, share) == (None, None)
+            continue
+        window = slice(n + 1 - BUCKETS, n + 1)
+        assert vpin == pytest.approx(gap[window].sum() / lots[window].sum(), rel=1e-14)
+        if len(earlier) < 100:
+            assert share is None
+        else:
+            assert share == pytest.approx(bisect.bisect_right(earlier, vpin) / len(earlier))
+        bisect.insort(earlier, vpin)
+    assert len(earlier) > 110
+
+
+def test_a_size_from_the_own_day_is_known_when_the_day_is_over(marts):
+    got = table(marts, "flow.vpin_buckets", SPOT)
+    own = got.filter(pl.col("quality_flags").list.contains("own_day_size"))
+    assert own.height > 40
+    assert own["available_at"].min() == datetime(2026, 3, 2)  # noqa: DTZ001
+    assert got["available_at"].is_sorted()
+
+
+def test_a_lost_day_drops_the_open_bucket_and_is_flagged_while_it_is_in_the_window(marts):
+    got = table(marts, "flow.vpin_buckets", SPOT)
+    flagged = got.filter(pl.col("quality_flags").list.contains("restarted"))
+    after = got.filter(pl.col("started_at") >= start(FOURTH).replace(tzinfo=None))
+    assert flagged["bucket_number"].to_list() == after["bucket_number"].to_list()[: BUCKETS - 1]
+    holes = got["bucket_number"].diff().drop_nulls()
+    assert holes.to_list().count(2) == 1
+    assert set(holes) == {1, 2}
+
+
+def test_a_revised_day_moves_the_buckets_of_the_days_after_it(tmp_path, location):
+    revised = [row for row in flow_world.prints(SPOT, FIRST) if row["sequence"] % 3]
+
+    def revise(into: Location) -> Location:
+        flow_world.commit(into, "trades", SPOT, FIRST, revised, at=clock())
+        return into
+
+    own = Location(Path(shutil.copytree(location.root, tmp_path / "a")))
+    build(revise(own), clock=clock)
+    fresh = revise(planted(tmp_path / "b"))
+    build(fresh, clock=clock)
+    query = "from flow.vpin_buckets order by all"
+    found = []
+    for path in (own.warehouse, fresh.warehouse, location.warehouse):
+        with duckdb.connect(path, read_only=True) as connection:
+            found.append(connection.sql(query).pl())
+    assert found[0].equals(found[1])
+    assert not found[0].equals(found[2])
+
+
+# ---- funding and basis
+
+
+def test_an_undeclared_interval_is_learned_and_a_lost_settlement_flagged(marts):
+    got = table(marts, "carry.funding", LINEAR)
+    assert got["interval_s"].to_list() == [None, None, *[28_800] * 6]
+    assert got["apr"].to_list()[2:] == pytest.approx([0.1095] * 6)
+    assert got["apy"].to_list()[2:] == pytest.approx([1.0001**1095 - 1] * 6)
+    lost = got["quality_flags"].list.contains("missing_settlement").to_list()
+    assert lost == [False] * 5 + [True] + [False] * 2
+    assert got["predicted_minus_settled"].to_list() == [None, None, *[pytest.approx(0.0002)] * 6]
+    assert got["quality_grade"].to_list() == ["F", "F", "C", "C", "C", "D", "C", "C"]
+
+
+def test_the_basis_compares_prices_of_the_same_five_minutes(marts):
+    got = table(marts, "carry.basis", LINEAR).filter(pl.col("price_kind") == "mark")
+    spot = book_prints(SPOT, FIRST)
+    marks = {row["snapshot_at"]: row["mark_price"] for row in flow_world.quotes()}
+    assert got.height == 240
+    for row in got.iter_rows(named=True):
+        at = row["snapshot_at"].replace(tzinfo=start(FIRST).tzinfo)
+        newest = max(m for m in marks if m <= at)
+        assert row["price"] == marks[newest]
+        seen = spot.filter(pl.col("event_at") < at, pl.col("event_at") >= at - timedelta(minutes=5))
+        if seen.is_empty():
+            assert row["spot_price"] is None
+            assert row["quality_grade"] == "F"
+        else:
+            assert row["spot_price"] == seen["price"][-1]
+            assert row["basis_usd"] == pytest.approx(row["price"] - row["spot_price"])
+            assert row["available_at"] >= row["snapshot_at"]
+        assert row["basis_simple"] is None
+
+
+def test_the_z_of_a_basis_is_taken_over_earlier_rows(marts):
+    got = table(marts, "carry.basis", LINEAR).filter(pl.col("price_kind") == "mark")
+    earlier: list[float] = []
+    for bps, z, flag in got.select("basis_bps", "z_30d", "entry_exit_flag").iter_rows():
+        if len(earlier) < 30 or bps is None:
+            assert z is None
+            assert flag is None
+        else:
+            assert z == pytest.approx((bps - np.mean(earlier)) / np.std(earlier, ddof=1), rel=1e-6)
+            assert (flag == "exit") == (abs(z) <= 0.5)
+            assert flag.startswith("enter") == (abs(z) >= 2)
+        earlier += [bps] if bps is not None else []
+    assert len(earlier) > 100
