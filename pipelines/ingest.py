@@ -30,6 +30,7 @@ DOCUMENT_SUFFIXES = (".md", ".txt", ".checksum")
 DOCUMENT_NAMES = ("readme", "license", "licence", "notice")
 REAL = World("real")
 T = TypeVar("T")
+SCRATCH = "import"
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -72,11 +73,8 @@ def import_paths(
     if not jobs and not run.errors:
         run.errors.append(f"{', '.join(map(str, paths))}: nothing to import")
         run.code = BAD_DATA
-    with _scratch(location) as folder:
-        for job in sorted(jobs, key=lambda job: isinstance(job, Statement)):
-            if run.is_disk_in_trouble:
-                break
-            run.files.extend(run.guarded(job.path, partial(run.bring, job, folder)) or ())
+    if jobs:
+        run.guarded(location.root, partial(run.bring_all, jobs))
     return ImportReport(tuple(run.files), tuple(run.errors), run.code)
 
 
@@ -107,6 +105,15 @@ class _Run:
             self._failed(f"{path}: {error}", INPUT_OUTPUT)
         return None
 
+    def bring_all(self, jobs: Sequence[Job]) -> None:
+        """Import the files, portfolios last, until the disk can take no more."""
+        with _scratch(self.location) as folder:
+            for job in sorted(jobs, key=lambda job: isinstance(job, Statement)):
+                if not self.is_disk_in_trouble:
+                    self.files.extend(
+                        self.guarded(job.path, partial(self.bring, job, folder)) or ()
+                    )
+
     def bring(self, job: Job, folder: Path) -> list[FileReport]:
         """Import one file."""
         at = self.clock()
@@ -121,6 +128,9 @@ class _Run:
             record_archive(self.location, job.path, found.sha256, at)
             work = Work(self.location, job, found.sha256, at, self.register)
             reports = [feeds.land(work, intake, instruments) for intake in intakes.values()]
+        if self.progress:
+            size = job.path.stat().st_size
+            self.progress(job.path.name, size, size)
         if job.path.suffix == ".zip" and not found.is_confirmed:
             reports[0] = replace(
                 reports[0], notices=("no CHECKSUM file beside it", *reports[0].notices)
@@ -158,9 +168,9 @@ def _is_document(path: Path) -> bool:
 def _scratch(location: Location) -> Iterator[Path]:
     """A folder for spools, removed at the end; those of killed imports are removed at the start."""
     location.work.mkdir(parents=True, exist_ok=True)
-    for left in location.work.glob("import-*-*"):
+    for left in location.work.glob(f"{SCRATCH}-*-*"):
         owner = left.name.split("-")[1]
         if not Path(f"/proc/{owner}").exists():
             shutil.rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(prefix=f"import-{os.getpid()}-", dir=location.work) as folder:
+    with TemporaryDirectory(prefix=f"{SCRATCH}-{os.getpid()}-", dir=location.work) as folder:
         yield Path(folder)
