@@ -54,8 +54,8 @@ def test_every_expiry_has_a_parity_forward_next_to_the_listed_future(marts):
     assert set(forwards["forward_source"]) == {"parity"}
     assert forwards.height == 13
     distance = forwards["future_distance_bps"].abs()
-    worst = forwards[distance.arg_max()]
-    print(f"median {distance.median():.2f} bp, worst {distance.max():.2f} at {worst['expires_at']}")  # noqa: T201
+    worst = forwards["expires_at"][distance.arg_max()]
+    print(f"median {distance.median():.2f} bp, worst {distance.max():.2f} bp at {worst}")  # noqa: T201
     assert distance.median() < 2
     assert distance.max() < 5
 
