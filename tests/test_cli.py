@@ -215,6 +215,21 @@ def test_gaps_list_holes_and_units_that_are_not_proven(said, world):
     assert "ids 7 to 8" in out
 
 
+def test_an_import_of_what_is_not_there_is_wrong_usage(said, tmp_path):
+    code, _, err = said("import", tmp_path / "absent.zip", "--data", tmp_path / "new")
+    assert code == 2
+    assert err == f"hedgehouse: {tmp_path}/absent.zip: no such file or folder\n"
+    assert not (tmp_path / "new" / "lake").exists()
+
+
+def test_an_import_names_the_file_that_it_does_not_know(said, tmp_path):
+    (tmp_path / "mystery.csv").write_text("a,b\n1,2\n")
+    code, out, err = said("import", tmp_path, "--json", "--data", tmp_path / "new")
+    assert code == 65
+    assert json.loads(out)["files"] == []
+    assert "mystery.csv" in err
+
+
 def test_publish_and_rollback_move_the_pointer(said, tmp_path):
     location = small_world.folder(tmp_path / "data")
     code, out, _ = said("publish", "--json", "--data", location.root)

@@ -48,8 +48,8 @@ def board(state: State) -> Board:
 
 
 def snapshot_seconds(size: float) -> Floats:
-    """Every half hour from five past midnight; fewer in a world smaller than a quarter."""
-    step = SNAPSHOT_STEP_S * max(1, round(0.5 / np.sqrt(size)))
+    """Every half hour from five past midnight; every hour in a world smaller than a ninth."""
+    step = SNAPSHOT_STEP_S * min(2, max(1, round(0.5 / np.sqrt(size))))
     return np.arange(FIRST_SNAPSHOT_S, DAY_S, step, dtype=float)
 
 
