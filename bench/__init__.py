@@ -1,0 +1,1 @@
+"""Measures: ratios against named alternatives, printed and never asserted."""
