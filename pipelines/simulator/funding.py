@@ -8,14 +8,15 @@ from numpy.typing import ArrayLike
 
 from pipelines.simulator import noise
 from pipelines.simulator.paths import premium
-from pipelines.simulator.world import DAY_S, Coin, Floats, epoch_us
+from pipelines.simulator.world import DAY_S, Coin, Floats, Listing, epoch_us
 
 INTEREST = 0.0001  # per settlement, unscaled
 CLAMP = 0.0005
 CAP = 0.02  # of a settled rate
 DAMPER = 0.00025
 DERIBIT_CAP = 0.005  # of the eight-hour rate
-INTERVAL_S = 28_800
+ADJUSTED = "binance:ETH/USDT:USDT"
+EPOCH_AT = datetime(1970, 1, 1, tzinfo=UTC)
 SCALED_SINCE = datetime(2025, 9, 18, 8, 1, tzinfo=UTC)  # from then on rates shrink with intervals
 
 
@@ -41,7 +42,8 @@ def damped_rate(premium: ArrayLike) -> Floats:
     array([0.     , 0.00075])
     """
     p = np.asarray(premium, float)
-    return np.clip(np.maximum(DAMPER, p) + np.minimum(-DAMPER, p), -DERIBIT_CAP, DERIBIT_CAP)
+    rate = np.maximum(DAMPER, p) + np.minimum(-DAMPER, p)
+    return np.asarray(np.clip(rate, -DERIBIT_CAP, DERIBIT_CAP))
 
 
 def average_premium(premium: Floats) -> float:
@@ -50,13 +52,28 @@ def average_premium(premium: Floats) -> float:
     return float(premium @ weights / weights.sum())
 
 
-def settlements(coin: Coin, seed: int, market: str, symbol: str, days: list[date]) -> pl.DataFrame:
+def is_adjustable(listing: Listing) -> bool:
+    """Whether the venue sometimes changes the market's interval: one perpetual of each world."""
+    return listing.instrument_id == ADJUSTED
+
+
+def interval_hours(seed: int, listing: Listing, day: date) -> int:
+    """Hours between settlements on a day: in some months four hours for a week, else eight."""
+    if not is_adjustable(listing) or not 12 <= day.day < 19:
+        return 8
+    drawn = float(noise.uniform(noise.key(seed, "interval"), day.year * 12 + day.month))
+    return 4 if drawn < 0.3 else 8
+
+
+def settlements(seed: int, listing: Listing, days: list[date]) -> pl.DataFrame:
     """Binance's settlements whose time lies in `days`: premium_average, rate, event_at.
 
-    A row at midnight pays for the last eight hours of the day before.
+    A row at midnight pays for the last hours of the day before.
     """
     rows = [
-        _settlement(coin, seed, market, symbol, day, hour) for day in days for hour in (0, 8, 16)
+        _settlement(seed, listing, day, hour)
+        for day in days
+        for hour in range(0, 24, interval_hours(seed, listing, day))
     ]
     return pl.DataFrame(
         rows,
@@ -71,21 +88,18 @@ def settlements(coin: Coin, seed: int, market: str, symbol: str, days: list[date
 
 
 def _settlement(
-    coin: Coin, seed: int, market: str, symbol: str, day: date, hour: int
+    seed: int, listing: Listing, day: date, hour: int
 ) -> tuple[str, datetime, float, float]:
     lived = day if hour else day - timedelta(days=1)
+    hours = interval_hours(seed, listing, lived)
     end = (hour or 24) * 60
-    average = average_premium(premium(coin, seed, lived, market)[end - 480 : end])
+    path = premium(listing.coin, seed, lived, listing.market)[end - 60 * hours : end]
+    average = average_premium(path)
     due_us = epoch_us(day) + hour * 3_600_000_000
-    jitter_ms = int(12 * noise.uniform(noise.key(seed, symbol, "settlement"), due_us))
-    at = datetime.fromtimestamp((due_us + jitter_ms * 1_000) // 1_000 / 1_000, UTC)
-    rate = settled_rate(average, is_scaled=at >= SCALED_SINCE)
-    instrument = (
-        f"binance:{coin.name}/USDT:USDT"
-        if market == "um"
-        else f"binance:{coin.name}/USD:{coin.name}"
-    )
-    return instrument, at, average, round(float(rate), 8)
+    drawn = noise.uniform(noise.key(seed, listing.market, listing.symbol, "settlement"), due_us)
+    at = EPOCH_AT + timedelta(microseconds=due_us + int(12 * drawn) * 1_000)
+    rate = float(settled_rate(average, hours, is_scaled=at >= SCALED_SINCE))
+    return listing.instrument_id, at, average, round(rate, 8)
 
 
 def hourly_interest(coin: Coin, seed: int, days: list[date]) -> Floats:

@@ -81,7 +81,7 @@ def daily_counts(listing: Listing, seed: int, size: float) -> Ints:
         last = place(listing.expires)
         counts[last] //= 3  # trading ends at eight
         counts[last + 1 :] = 0
-    return counts
+    return np.asarray(counts)
 
 
 @cache

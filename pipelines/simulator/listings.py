@@ -23,7 +23,7 @@ def listings(day: date) -> tuple[Listing, ...]:
         make(coin, expiry)
         for coin in COINS
         for expiry in future_expiries(day)
-        for make in (_deribit, _um, _cm)
+        for make in (deribit_future, um_future, cm_future)
     ]
     return (*LISTINGS, *FURTHER, *dated)
 
@@ -38,7 +38,8 @@ def _listed(expiry: date) -> date:
 
 
 @cache
-def _deribit(coin: Coin, expiry: date) -> Listing:
+def deribit_future(coin: Coin, expiry: date) -> Listing:
+    """BTC-27MAR26, inverse, in contracts of US dollars."""
     return Listing(
         "deribit",
         coin,
@@ -55,7 +56,8 @@ def _deribit(coin: Coin, expiry: date) -> Listing:
 
 
 @cache
-def _um(coin: Coin, expiry: date) -> Listing:
+def um_future(coin: Coin, expiry: date) -> Listing:
+    """BTCUSDT_260327, linear, sized in coin."""
     return Listing(
         "um",
         coin,
@@ -72,7 +74,8 @@ def _um(coin: Coin, expiry: date) -> Listing:
 
 
 @cache
-def _cm(coin: Coin, expiry: date) -> Listing:
+def cm_future(coin: Coin, expiry: date) -> Listing:
+    """BTCUSD_260327, inverse, in contracts of US dollars."""
     return Listing(
         "cm",
         coin,

@@ -56,8 +56,7 @@ def write(
     snapshot_s = chain.snapshot_seconds(size)
     month = funding.month_until(day)
     settlements = [
-        funding.settlements(state.coin, seed, "um", f"{name}USDT", month)
-        for name, state in states.items()
+        funding.settlements(seed, listing, month) for listing in LISTINGS if listing.market == "um"
     ]
     options = tardis.options_chain(list(states.values()), snapshot_s, seed, day)
     recorded = {

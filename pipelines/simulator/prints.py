@@ -28,6 +28,7 @@ class Prints:
     """
 
     listing: Listing
+    midnight_us: int  # of the day, since 1970
     trade_id: Ints
     at_us: Ints
     sign: Ints
@@ -38,7 +39,7 @@ class Prints:
     is_forced: np.ndarray
 
     def where(self, keep: np.ndarray | slice) -> "Prints":
-        columns = [f.name for f in fields(self) if f.name != "listing"]
+        columns = [f.name for f in fields(self) if f.name not in ("listing", "midnight_us")]
         return replace(self, **{name: getattr(self, name)[keep] for name in columns})
 
     def __len__(self) -> int:
@@ -86,9 +87,22 @@ def prints(state: State, listing: Listing) -> Prints:
     size = np.where(is_block, 40.0, 1.0) * flow.size
     if listing.contract_usd:
         size = size * state.fair(listing, at) / listing.contract_usd
-    lots = np.maximum(1, np.round(size / listing.lot)).astype(np.int64)
+    # every eighth order at Binance has two fills, and each needs a lot
+    least = np.where(ids % 8 == 3, 2, 1) if listing.market != "deribit" else 1
+    lots = np.maximum(least, np.round(size / listing.lot)).astype(np.int64)
     price = np.round(ticks * listing.tick, 2)
-    return Prints(listing, ids, at_us, flow.sign, price, lots, flow.kind, is_block, is_forced)
+    return Prints(
+        listing,
+        epoch_us(state.day),
+        ids,
+        at_us,
+        flow.sign,
+        price,
+        lots,
+        flow.kind,
+        is_block,
+        is_forced,
+    )
 
 
 def _marked(state: State, listing: Listing, ids: Ints) -> tuple[np.ndarray, np.ndarray]:

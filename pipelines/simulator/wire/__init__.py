@@ -1,0 +1,1 @@
+"""The embedded market on loopback, in the venues' own wire formats."""
