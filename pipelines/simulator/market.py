@@ -15,7 +15,7 @@ from pipelines.simulator.tardis import Silence
 from pipelines.simulator.world import COINS, LISTINGS, Floats, epoch_us
 
 DAY = DEFAULT_DAY
-EDGE_PRINTS = 200  # of each neighbouring day
+EDGE_PRINTS = 200  # of the day after
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,10 @@ def write(
 
 
 def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]]:
-    """The last prints of the day before and the first of the day after, by instrument."""
+    """The whole day before and the first prints of the day after, by instrument.
+
+    They prove where the day begins and ends; the day before sizes its volume buckets.
+    """
     before, after = (
         simulate(COINS, seed, size, day + timedelta(days=offset)) for offset in (-1, 1)
     )
@@ -114,10 +117,7 @@ def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]
         if listing.market != "deribit":
             last = prints.prints(before[listing.coin.name], listing)
             first = prints.prints(after[listing.coin.name], listing)
-            found[listing.instrument_id] = (
-                last.where(slice(-EDGE_PRINTS, None)),
-                first.where(slice(EDGE_PRINTS)),
-            )
+            found[listing.instrument_id] = (last, first.where(slice(EDGE_PRINTS)))
     return found
 
 
