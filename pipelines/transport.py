@@ -22,7 +22,7 @@ from pipelines.connection import Connection, Reply
 from pipelines.settings import Settings
 from pipelines.trouble import Patience, Trouble, quoted
 from pipelines.venues.base import Endpoint, Row
-from pipelines.venues.json_rows import PYTHON, Shape
+from pipelines.venues.json_rows import PYTHON
 from warehouse.location import Clock, Location
 from warehouse.raw import Page, land
 
@@ -231,15 +231,16 @@ def promised_rows(payload: Any, endpoint: Endpoint) -> list[Any] | str:
         return found if endpoint.may_be_empty else "holds no rows"
     faults = []
     for row in found:
-        fault = row_fault(row, endpoint.shape)
+        fault = row_fault(row, endpoint)
         if not fault:
             return found
         faults.append(fault)
     return f"holds no row as promised: {faults[0]}"
 
 
-def row_fault(row: Any, shape: Shape) -> str:
-    """What a row lacks of the required fields; empty where it lacks nothing."""
+def row_fault(row: Any, endpoint: Endpoint) -> str:
+    """What a row lacks of what its endpoint promises; empty where it lacks nothing."""
+    shape = endpoint.shape
     if shape.places and isinstance(row, list):
         row = dict(zip(shape.places, row, strict=False))
     if not isinstance(row, dict):
@@ -247,7 +248,7 @@ def row_fault(row: Any, shape: Shape) -> str:
     for name, kind in shape.required.items():
         if type(row.get(name)) not in PYTHON[kind]:
             return f"{name}_missing" if row.get(name) is None else f"{name}_unreadable"
-    return ""
+    return next((f"{name}_missing" for name in endpoint.present if name not in row), "")
 
 
 def _wanted(endpoint: Endpoint) -> str:

@@ -6,7 +6,7 @@ of `SNAPSHOTS` take (underlying, at). An answer is asked for once, and all it ho
 a method may yield pieces of other tables beside its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -37,8 +37,9 @@ class Endpoint:
     """A question to a venue, and what its answer must look like.
 
     `method` is ccxt's implicit method; `rows` are the keys that lead to the rows (or to the one
-    row, where `is_single`); `shape` names what a row must have. `time` is the field with a row's
-    stamp in milliseconds. `host` stands in for the venue's usual one.
+    row, where `is_single`); `shape` names what a row must have, `present` what it must at least
+    hold as null. Answers of endpoints with a `page_size` are pages, no two of which are equal.
+    `host` stands in for the venue's usual one.
     """
 
     method: str
@@ -47,7 +48,7 @@ class Endpoint:
     budget: Budget
     cost: float = 1
     page_size: int | None = None
-    time: str | None = None
+    present: tuple[str, ...] = ()
     is_single: bool = False
     may_be_empty: bool = False
     host: str | None = None
@@ -92,25 +93,28 @@ class Proof:
 class Fetched:
     """A piece of a unit: rows of `table` with `row_number`, in the table's order.
 
-    A unit comes in one piece or in several, in order; the last one has the proof. `received` rows
-    came; they are in `frame`, in `refused` (row_number, reason; their texts in `texts`), or lie
-    outside the window that was asked for and are counted in `outside`. `raw` are the digests of
-    the landed pages. `notices` tell what is odd and refuses nothing.
+    A unit comes in one piece or in several, in order; the last one has the proof. Without a `unit`
+    each instrument of the piece is one. Of the rows that came some are in `frame`, some in
+    `refused` (row_number, reason), and `apart` of them lie outside the window or came twice;
+    `texts` gives rows as they came, by number. `raw` are the digests of the landed pages. `notices` tell what is odd
+    and refuses nothing.
     """
 
     table: str
-    unit: str
-    instrument_id: str | None
+    unit: str | None
     day: date
     frame: pl.DataFrame
-    received: int
     raw: tuple[str, ...]
+    texts: Callable[[Sequence[int]], Mapping[int, str]]
     refused: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=REFUSED))
-    texts: Mapping[int, str] = field(default_factory=dict)
-    outside: int = 0
+    apart: int = 0
     proof: Proof | None = None
     instruments: frozenset[Instrument] = frozenset()
     notices: tuple[str, ...] = ()
+
+    @property
+    def received(self) -> int:
+        return self.frame.height + self.refused.height + self.apart
 
 
 class Venue:

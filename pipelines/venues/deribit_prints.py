@@ -1,0 +1,125 @@
+"""How do an instrument's prints become pieces of its day, with the proof that they are all?"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+
+from pipelines.archives.base import SourceRefused
+from pipelines.transport import Session, Transport
+from pipelines.universe import Instrument
+from pipelines.venues import deribit_endpoints as ends
+from pipelines.venues import deribit_proofs as proofs
+from pipelines.venues import deribit_rows as rows
+from pipelines.venues import deribit_wire as wire
+from pipelines.venues.base import Fetched, Proof, Window
+from pipelines.venues.deribit_tape import Tape
+from pipelines.venues.deribit_wire import Form
+from pipelines.venues.pieces import Source, pieces
+from warehouse.contract import TRADES
+from warehouse.raw import Page
+
+CHUNK_PAGES = 50  # in one piece
+
+Proven = Callable[[], tuple[Proof | None, tuple[str, ...]]]
+
+
+def prints(transport: Transport, item: Instrument, window: Window) -> Iterator[Fetched]:
+    """One instrument's prints, some pages at a time, the last of them with the proof."""
+    cutter = _Cutter(item, window)
+    name = item.native_symbol
+    with transport.session(item.venue, f"trades {name}@{window.start.isoformat()}") as session:
+        tape = Tape(session, name, item.instrument_id, window, transport.clock())
+        pages: list[Page] = []
+        for answer in tape.pages():
+            if len(pages) == CHUNK_PAGES:
+                yield from cutter.cut(pages, session.land(), lambda: (None, ()))
+                pages = []
+            pages.append(answer.page)
+        told = _candle(session, name, window, transport.clock())
+        raw = session.land()
+    yield from cutter.cut(pages, raw, lambda: cutter.proven(tape, told))
+
+
+def source_of(
+    unit: str | None,
+    at: datetime,
+    raw: tuple[str, ...],
+    pages: Sequence[Page],
+    form: Form,
+    window: Window | None = None,
+) -> Source:
+    """Where the rows of `pages` come from; of a day's table, those in `window` were asked for."""
+    inside = window.holds("event_at") if window else None
+    return Source(unit, at.date(), raw, partial(_texts, pages, form, 0), inside)
+
+
+def _candle(session: Session, name: str, window: Window, now: datetime) -> float | None:
+    """The day's volume as the venue tells it, base coin; None while it does not, or never does."""
+    if now < window.end + proofs.GRACE:
+        return None
+    params = {
+        "instrument_name": name,
+        "start_timestamp": window.start_ms,
+        "end_timestamp": window.end_ms - 1,
+        "resolution": "1D",
+    }
+    try:
+        answer = session.ask(ends.CANDLES, params, partial(ends.unreadable_candles, window))
+    except SourceRefused:
+        return None
+    volume = proofs.candle_volume(answer.rows[0], window)
+    return volume if isinstance(volume, float) else None
+
+
+@dataclass(slots=True)
+class _Cutter:
+    """What was cut of one instrument's prints so far."""
+
+    item: Instrument
+    window: Window
+    received: int = 0
+    refused: int = 0
+    volume_base: float = 0.0
+
+    def cut(
+        self,
+        pages: Sequence[Page],
+        raw: tuple[str, ...],
+        proven: Proven,
+    ) -> list[Fetched]:
+        """Pieces of these pages; `proven` is asked once their rows are counted."""
+        before = self.received
+        decoded = rows.trades(pages, self.window.start.date(), rows_before=before)
+        trades = decoded.rows[TRADES.name]
+        inside = trades.filter(self.window.holds("event_at"))
+        self.received += trades.height + decoded.refused.height
+        self.refused += decoded.refused.height
+        self.volume_base += float(inside["quantity_base"].sum())
+        source = replace(
+            source_of(
+                self.item.instrument_id, self.window.start, raw, pages, wire.TRADE, self.window
+            ),
+            texts=partial(_texts, pages, wire.TRADE, before),
+        )
+        proof, notices = proven()
+        return pieces(decoded, source, table="trades", proof=proof, notices=notices)
+
+    def proven(self, tape: Tape, candle_base: float | None) -> tuple[Proof, tuple[str, ...]]:
+        """The proof of all, and a notice where the venue's candle tells another volume."""
+        proof = proofs.of_prints(tape, tape.now, self.refused, self.volume_base, candle_base)
+        if candle_base is None or proofs.agrees(self.volume_base, candle_base):
+            return proof, ()
+        notice = (
+            f"{self.item.native_symbol}: the prints are {self.volume_base:g} base, "
+            f"the venue's candle says {candle_base:g}"
+        )
+        return proof, (notice,)
+
+
+def _texts(
+    pages: Sequence[Page], form: Form, before: int, numbers: Sequence[int]
+) -> dict[int, str]:
+    """Rows as they came, by number; the first of these pages has the number after `before`."""
+    found = wire.row_texts([page.text for page in pages], form, [n - before for n in numbers])
+    return {number + before: text for number, text in found.items()}

@@ -1,0 +1,232 @@
+"""Which prints of an instrument fall into a window? Found by number, which has no holes.
+
+The first print of the window is looked up by time; from the one before it pages are asked for by
+number until one shows a print past the window's end. So the numbers of neighbouring days join, and
+a number that is not there is a print that is missing: it is asked for again, then at the host that
+keeps history, and what is missing then is a hole.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from pipelines.archives.base import SourceRefused
+from pipelines.transport import Answer, Complaint, Session
+from pipelines.venues.base import Endpoint, Window, milliseconds
+from pipelines.venues.deribit_endpoints import BY_NUMBER, BY_TIME, HISTORY, NEWEST, PAGE, moment
+from warehouse.lake import Gap
+
+MOST_HOLES = 1_000  # beyond them, what else is missing is one
+
+Stamps = dict[int, int]  # milliseconds by number
+
+
+@dataclass(slots=True)
+class Tape:
+    """One instrument's prints around a window. What came of it is known when `pages` has ended.
+
+    `before` and `after` are the numbers of the prints next to the window, `first` and `last` those
+    of the prints inside, the last at `last_at`. `holes` are runs of numbers that could not be had.
+    """
+
+    session: Session
+    name: str
+    instrument_id: str
+    window: Window
+    now: datetime
+    before: int | None = None
+    after: int | None = None
+    first: int | None = None
+    last: int | None = None
+    last_at: datetime | None = None
+    holes: list[Gap] = field(default_factory=list)
+    _hosts: list[str | None] = field(default_factory=lambda: [None, HISTORY])
+    _latest: tuple[int, int] | None = None  # number and stamp of the print met last
+
+    def pages(self) -> Iterator[Answer]:
+        """Every page with prints of the window, in order."""
+        first = self._first_number()
+        if first is None:
+            return
+        for span in self._spans(max(1, first - 1)):
+            yield from span.answers
+            self._note(span)
+
+    def _first_number(self) -> int | None:
+        """The first print at or after the window's start; None where the venue has none."""
+        newest = self._newest()
+        if newest is None:
+            return None
+        number, stamp = newest
+        if stamp < self.window.start_ms:
+            self.before = number
+            return None
+        end = max(milliseconds(self.now), self.window.end_ms, stamp)
+        bounds: dict[str, Any] = {"start_timestamp": self.window.start_ms, "end_timestamp": end}
+
+        def fault(rows: Sequence[Any]) -> str | None:
+            lack = f"is empty, though print {number} came at {moment(stamp).isoformat()}"
+            return None if numbers(rows) else lack
+
+        found = self._ask(BY_TIME, bounds | {"count": 1, "sorting": "asc"}, fault)
+        return min(numbers(found.rows))
+
+    def _newest(self) -> tuple[int, int] | None:
+        """Number and stamp of the last print of all."""
+        found = numbers(self._ask(NEWEST, {"count": 1, "sorting": "desc"}).rows)
+        return max(found.items()) if found else None
+
+    def _spans(self, low: int) -> Iterator["Span"]:
+        waiting = [self._span(low, low + PAGE - 1)]
+        while low > 1 and waiting[0].first_stamp() >= self.window.start_ms:
+            low, high = max(1, low - PAGE), low - 1  # the time misled: look further back
+            waiting.insert(0, self._span(low, high))
+        yield from waiting
+        last = waiting[-1]
+        while not last.is_end and last.last_stamp() < self.window.end_ms:
+            last = self._span(last.high + 1, last.high + PAGE)
+            yield last
+
+    def _span(self, low: int, high: int) -> "Span":
+        """The prints numbered `low` to `high`, asked for until they are there or nobody has any."""
+        span = Span(low, high)
+        span.add(self._page(low, high))
+        if high not in span.stamps:
+            newest = self._newest()
+            span.top = min(high, newest[0] if newest else low - 1)
+        for host in tuple(self._hosts):
+            if missing := span.missing():
+                span.add(self._page(missing[0], missing[-1], host))
+        return span
+
+    def _page(self, low: int, high: int, *hosts: str | None) -> Answer:
+        def fault(rows: Sequence[Any]) -> str | None:
+            for number in numbers(rows):
+                if not low <= number <= high:
+                    return f"holds print {number}, which is not among {low} to {high}"
+            return None
+
+        params = {"start_seq": low, "end_seq": high, "count": PAGE, "sorting": "asc"}
+        return self._ask(BY_NUMBER, params, fault, *hosts)
+
+    def _ask(
+        self,
+        endpoint: Endpoint,
+        params: Mapping[str, Any],
+        fault: Complaint | None = None,
+        *hosts: str | None,
+    ) -> Answer:
+        """The answer of the first host that does not refuse. A host that refuses comes last."""
+        full = {"instrument_name": self.name, **params}
+
+        def wrong(rows: Sequence[Any]) -> str | None:
+            for row in rows:
+                name = row.get("instrument_name") if isinstance(row, dict) else None
+                if isinstance(name, str) and name != self.name:
+                    return f"holds a print of {name}"
+            return fault(rows) if fault else None
+
+        *others, last = hosts or tuple(self._hosts)
+        for host in others:
+            try:
+                return self.session.ask(replace(endpoint, host=host), full, wrong)
+            except SourceRefused:
+                self._hosts = [held for held in self._hosts if held != host] + [host]
+        return self.session.ask(replace(endpoint, host=last), full, wrong)
+
+    def _note(self, span: "Span") -> None:
+        """Follow the numbers: where the window begins and ends, and what is missing between."""
+        if self._latest is None:
+            self._latest = (min(span.stamps, default=1) - 1 if span.low > 1 else 0, 0)
+        for number in sorted(span.stamps):
+            stamp = span.stamps[number]
+            self._note_hole(number, stamp)
+            self._latest = (number, stamp)
+            if stamp < self.window.start_ms:
+                self.before = number
+            elif stamp < self.window.end_ms:
+                self.first, self.last = self.first or number, number
+                self.last_at = moment(stamp)
+            else:
+                self.after = self.after or number
+        if span.is_end:
+            self._note_hole(span.top + 1, self.window.end_ms)
+
+    def _note_hole(self, number: int, stamp: int) -> None:
+        """Note the numbers between the print met last and this one, if they may be the window's."""
+        latest, began = self._latest or (0, 0)
+        is_outside = stamp < self.window.start_ms or began >= self.window.end_ms
+        if number <= latest + 1 or is_outside:
+            return
+        low, high = latest + 1, number - 1
+        detail = f"ids {low} to {high}" if high > low else f"id {low}"
+        started_at = max(self.window.start, moment(began))
+        held = self.holes[-1] if self.holes else None
+        if held and (held.started_at == started_at or len(self.holes) >= MOST_HOLES):
+            count = (held.missing_count or 0) + high - low + 1
+            self.holes[-1] = replace(
+                held,
+                ended_at=moment(stamp),
+                missing_count=count,
+                detail=f"{held.detail.split(' ... ')[0]} ... {detail}",
+            )
+            return
+        self.holes.append(
+            Gap(
+                self.instrument_id,
+                started_at,
+                moment(stamp),
+                "sequence_hole",
+                high - low + 1,
+                detail,
+            )
+        )
+
+
+@dataclass(slots=True)
+class Span:
+    """The prints numbered `low` to `high`, of which the venue has those up to `top`."""
+
+    low: int
+    high: int
+    top: int = field(init=False)
+    stamps: Stamps = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.top = self.high
+
+    @property
+    def is_end(self) -> bool:
+        return self.top < self.high
+
+    def add(self, answer: Answer) -> None:
+        """Take what is new in an answer; one that brings nothing is not kept."""
+        found = numbers(answer.rows)
+        if not self.answers or found.keys() - self.stamps.keys():
+            self.answers.append(answer)
+            self.stamps |= found
+
+    def missing(self) -> list[int]:
+        if len(self.stamps) == self.top - self.low + 1:
+            return []
+        return [n for n in range(self.low, self.top + 1) if n not in self.stamps]
+
+    def first_stamp(self) -> float:
+        return self.stamps[min(self.stamps)] if self.stamps else math.inf
+
+    def last_stamp(self) -> float:
+        return self.stamps[max(self.stamps)] if self.stamps else -math.inf
+
+
+def numbers(rows: Sequence[Any]) -> Stamps:
+    """Stamps by number, of the rows that have both."""
+    return {
+        row["trade_seq"]: row["timestamp"]
+        for row in rows
+        if type(row) is dict
+        and type(row.get("trade_seq")) is int
+        and type(row.get("timestamp")) is int
+    }

@@ -1,0 +1,248 @@
+"""What does Deribit send? Every message that is read: where its rows stand, and their fields.
+
+Answers wrap rows as `result`, notifications as `params.data`; the rows are the same. Fields inside
+an object of a row are read as `object.field`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from pipelines.venues import json_rows
+from pipelines.venues.json_rows import Shape, Type, typed
+
+LEVELS = {"bids": "bid", "asks": "ask"}
+NO_VALUE: list[object] = []  # is no value of any type: stands where a field is not even null
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Rows of one kind: the keys that lead to them, what they hold, and how they are flattened.
+
+    Fields in `present` are in every row, though they may be null: where one is absent something
+    else than "none" has happened, and the row is refused.
+    """
+
+    path: tuple[str, ...]
+    shape: Shape
+    present: tuple[str, ...] = ()
+    nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_single: bool = False
+
+    def streamed(self) -> "Form":
+        """The same rows inside a notification."""
+        return replace(self, path=("params", "data"))
+
+
+def _fields(kind: Type, names: str) -> dict[str, Type]:
+    return dict.fromkeys(names.split(), kind)
+
+
+# {"trade_seq":17,"trade_id":"48079573","timestamp":1590484156350,"price":8950.0,"amount":10.0,
+#  "instrument_name":"BTC-PERPETUAL","direction":"sell","mark_price":8948.9,"index_price":8955.9}
+TRADE = Form(
+    ("result", "trades"),
+    Shape(
+        _fields("integer", "trade_seq timestamp")
+        | _fields("text", "trade_id instrument_name direction")
+        | _fields("number", "price amount"),
+        _fields("number", "mark_price index_price iv contracts block_rfq_id")
+        | _fields("text", "liquidation block_trade_id combo_id"),
+    ),
+    present=("mark_price", "index_price"),
+)
+# {"instrument_name":"BTC-24SEP21-40000-P","kind":"option","strike":40000.0,"option_type":"put",
+#  "contract_size":1.0,"tick_size":0.0005,"min_trade_amount":0.1,"is_active":true,
+#  "creation_timestamp":1606129458000,"expiration_timestamp":1632470400000}
+INSTRUMENT = Form(
+    ("result",),
+    Shape(
+        _fields("text", "instrument_name kind") | _fields("integer", "expiration_timestamp"),
+        _fields("number", "contract_size tick_size min_trade_amount strike")
+        | _fields("integer", "creation_timestamp")
+        | _fields("text", "option_type")
+        | _fields("flag", "is_active"),
+    ),
+    present=("contract_size", "tick_size", "min_trade_amount", "creation_timestamp", "is_active"),
+)
+# {"instrument_name":"BTC-28MAR25-90000-C","bid_price":0.04,"ask_price":null,"mark_price":0.042,
+#  "mark_iv":55.2,"underlying_price":95000.5,"open_interest":123.5,"last":0.0415,
+#  "volume_usd":950000.0,"creation_timestamp":1710000000000}
+SUMMARY = Form(
+    ("result",),
+    Shape(
+        _fields("text", "instrument_name"),
+        _fields("number", "bid_price ask_price mark_price last open_interest volume_usd")
+        | _fields("number", "mark_iv underlying_price")
+        | _fields("integer", "creation_timestamp"),
+    ),
+    present=(
+        *("bid_price", "ask_price", "mark_price", "last", "open_interest", "volume_usd"),
+        *("underlying_price", "creation_timestamp"),
+    ),
+)
+# {"timestamp":1626993723632,"instrument_name":"ETH-30JUL21-2800-C","mark_price":0.001972,
+#  "index_price":2006.72,"best_bid_price":0.0015,"best_bid_amount":4714.0,"open_interest":12685.0,
+#  "underlying_price":2003.61,"mark_iv":120.74,"stats":{"volume":869.0},"greeks":{"delta":0.03}}
+TICKER = Form(
+    ("result",),
+    Shape(
+        _fields("integer", "timestamp")
+        | _fields("text", "instrument_name")
+        | _fields("number", "mark_price index_price open_interest"),
+        _fields("number", "best_bid_price best_bid_amount best_ask_price best_ask_amount")
+        | _fields("number", "last_price stats.volume_usd current_funding funding_8h")
+        | _fields("number", "mark_iv bid_iv ask_iv underlying_price")
+        | _fields("number", "greeks.delta greeks.gamma greeks.vega greeks.theta"),
+    ),
+    present=(
+        *("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount"),
+        *("last_price", "stats"),
+    ),
+    nested={"stats": ("volume_usd",), "greeks": ("delta", "gamma", "vega", "theta")},
+    is_single=True,
+)
+PERPETUAL_TICKER = replace(TICKER, present=(*TICKER.present, "current_funding", "funding_8h"))
+OPTION_TICKER = replace(
+    TICKER,
+    present=(*TICKER.present, "mark_iv", "bid_iv", "ask_iv", "underlying_price", "greeks"),
+)
+# {"timestamp":1766554855140,"instrument_name":"BTC-PERPETUAL","bids":[[87002.5,10.0]],"asks":[]}
+BOOK = Form(
+    ("result",),
+    Shape(
+        _fields("integer", "timestamp level")
+        | _fields("text", "instrument_name side")
+        | _fields("number", "price amount")
+    ),
+    is_single=True,
+)
+BOOK_STEM = Shape(_fields("integer", "timestamp") | _fields("text", "instrument_name"))
+# {"timestamp":1569891600000,"index_price":8222.87,"prev_index_price":8305.72,
+#  "interest_8h":-0.00009234260068476106,"interest_1h":-4.739622041017375e-7}
+FUNDING = Form(
+    ("result",),
+    Shape(_fields("integer", "timestamp") | _fields("number", "interest_1h index_price")),
+)
+# [1598019300000,0.21084,0.21084,0.20869,0.20869], in percent
+VOLATILITY = Form(
+    ("result", "data"),
+    Shape(
+        _fields("integer", "timestamp") | _fields("number", "open high low close"),
+        places=("timestamp", "open", "high", "low", "close"),
+    ),
+)
+# {"index_price":11628.81,"estimated_delivery_price":11628.81}; the envelope has the time
+INDEX = Form(("result",), Shape(_fields("number", "index_price")), is_single=True)
+STAMPED_INDEX = replace(
+    INDEX, shape=Shape(_fields("number", "index_price") | _fields("integer", "usOut"))
+)
+# {"type":"delivery","timestamp":1590998400044,"instrument_name":"BTC-1JUN20","index_price":9502.66,
+#  "mark_price":9502.66,"position":1000}
+SETTLEMENT = Form(
+    ("result", "settlements"),
+    Shape(
+        _fields("text", "type instrument_name")
+        | _fields("integer", "timestamp")
+        | _fields("number", "index_price mark_price")
+    ),
+)
+# {"ticks":[1773100800000],"volume":[12.5],"cost":[750000.0],"status":"ok"}
+CANDLES = Form(("result",), Shape(_fields("text", "status")), is_single=True)
+
+
+def read(texts: Sequence[str], form: Form) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The fields of `form` by row with `row_number` and `page`; refused rows (row_number, reason).
+
+    Clean lists are cut out of their envelope as text and never become Python objects.
+    """
+    cut = [_cut(text, form) for text in texts]
+    if None not in cut:
+        frame, refused = typed([text for text in cut if text is not None], form.shape)
+        if refused.is_empty():
+            return frame, refused
+    return typed([json.dumps(_flat_rows(text, form)) for text in texts], form.shape)
+
+
+def row_texts(texts: Sequence[str], form: Form, numbers: Sequence[int]) -> dict[int, str]:
+    """The rows with these numbers as they came, for quarantine."""
+    is_flattened = form.shape is BOOK.shape  # one row of many levels
+    rows = _flat_rows if is_flattened else _rows
+    return json_rows.row_texts([json.dumps(rows(text, form)) for text in texts], numbers)
+
+
+def _cut(text: str, form: Form) -> str | None:
+    """The rows as text; None where they have to be looked at one by one."""
+    if form.is_single or form.shape.places:
+        return None
+    mark = f'"{form.path[-1]}":['
+    start, end = text.find(mark), text.rfind("]")
+    if start < 0 or end < start:
+        return None
+    rows = text[start + len(mark) - 1 : end + 1]
+    count = rows.count("},{") + 1
+    is_whole = all(rows.count(f'"{name}":') >= count for name in form.present)
+    return rows if is_whole or rows == "[]" else None
+
+
+def _flat_rows(text: str, form: Form) -> list[Any]:
+    return [
+        flat
+        for row in _rows(text, form)
+        for flat in (_levels(row) if form.shape is BOOK.shape else [_flat(row, form)])
+    ]
+
+
+def _rows(text: str, form: Form) -> list[Any]:
+    """The rows inside their envelope; what has no such envelope is one row as it stands."""
+    found: Any
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return [text]
+    envelope = found
+    for key in form.path:
+        found = found.get(key) if isinstance(found, dict) else None
+    if form is STAMPED_INDEX and isinstance(found, dict):
+        return [found | {"usOut": envelope.get("usOut")}]
+    if isinstance(found, list) and not form.is_single:
+        return found
+    return [envelope if found is None else found]
+
+
+def _flat(row: Any, form: Form) -> Any:
+    if not isinstance(row, dict):
+        return row
+    absent = {
+        name: NO_VALUE for name in form.present if name not in row and name not in form.nested
+    }
+    inner: dict[str, Any] = {}
+    for name, names in form.nested.items():
+        held = row.get(name)
+        if isinstance(held, dict):
+            inner |= {f"{name}.{key}": held.get(key) for key in names}
+        elif held is not None or (name in form.present and name not in row):
+            inner |= {f"{name}.{key}": NO_VALUE for key in names}
+    return row | absent | inner
+
+
+def _levels(row: Any) -> list[Any]:
+    """A book as one row per level; a side that is no list is one row that cannot be read."""
+    if not isinstance(row, dict):
+        return [row]
+    stem = {name: row.get(name) for name in ("timestamp", "instrument_name")}
+    found: list[Any] = []
+    for key, side in LEVELS.items():
+        levels = row.get(key)
+        if not isinstance(levels, list):
+            found.append(stem | {"side": side, "level": 1, "price": NO_VALUE})
+            continue
+        for place, level in enumerate(levels, 1):
+            is_pair = isinstance(level, list) and len(level) == 2
+            price, amount = level if is_pair else (NO_VALUE, NO_VALUE)
+            cells = {"side": side, "level": place, "price": price, "amount": amount}
+            found.append(stem | cells)
+    return found
