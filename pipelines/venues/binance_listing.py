@@ -2,14 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import polars as pl
 
+from pipelines import universe
 from pipelines.archives.base import Decoded, instants
+from pipelines.universe import Instrument, Market
+from pipelines.venues.base import Window
 from pipelines.venues.binance_reading import Subject, decoded, read
 from pipelines.venues.binance_wire import LISTING
+from pipelines.venues.json_rows import typed
 from warehouse.contract import INSTRUMENTS
 from warehouse.raw import Page
 
@@ -17,12 +22,50 @@ FOREVER_MS = 4_000_000_000_000  # perpetuals are "delivered" in 2100
 STEPS = {"PRICE_FILTER": "tickSize", "LOT_SIZE": "stepSize"}
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An instrument on a list of the venue."""
+
+    market: Market
+    instrument: Instrument
+    listed_at: datetime | None
+    is_trading: bool
+
+    @property
+    def symbol(self) -> str:
+        return self.instrument.native_symbol
+
+    def subject(self, day: date) -> Subject:
+        return Subject(self.market, day, self.symbol)
+
+    def is_of(self, window: Window) -> bool:
+        """Whether it may have been traded in the window."""
+        has_begun = self.listed_at is None or self.listed_at < window.end
+        expires_at = self.instrument.expires_at
+        return has_begun and (expires_at is None or expires_at > window.start)
+
+
 def symbols(pages: Sequence[Page]) -> list[Page]:
     """Pages of exchangeInfo as pages of their symbols alone, ticks and lots lifted up to them."""
     return [Page(page.request, _lifted(page.text), page.received_at) for page in pages]
 
 
-def instruments(subject: Subject, pages: Sequence[Page], underlying: str | None = None) -> Decoded:
+def in_dollars(market: Market, day: date, pages: Sequence[Page]) -> list[Listed]:
+    """What `pages`, made by `symbols`, list as quoted in dollars."""
+    decoded = instruments(Subject(market, day), pages)
+    listed = decoded.rows[INSTRUMENTS.name].select("instrument_id", "listed_at")
+    since = dict(listed.iter_rows())
+    frame, _ = typed([page.text for page in pages], LISTING.shape)
+    states = frame.select("symbol", pl.coalesce("status", "contractStatus"))
+    trading = {symbol for symbol, status in states.iter_rows() if status == "TRADING"}
+    return [
+        Listed(market, item, since[item.instrument_id], item.native_symbol in trading)
+        for item in decoded.instruments
+        if item.instrument_id in since and item.quote in universe.dollar_assets()
+    ]
+
+
+def instruments(subject: Subject, pages: Sequence[Page]) -> Decoded:
     """Instruments as listed on the subject's day, of `pages` made by `symbols`.
 
     What a symbol says must agree with the assets and the delivery that stand beside it.
@@ -54,11 +97,8 @@ def instruments(subject: Subject, pages: Sequence[Page], underlying: str | None 
         valid_from=pl.lit(start, INSTRUMENTS.schema["valid_from"]),
         valid_to=pl.lit(start + timedelta(days=1), INSTRUMENTS.schema["valid_to"]),
     ).with_columns(delisted_at=pl.when(kind="perp").then("delivered_at"))
-    found = type(found)(frame, found.refused, found.instruments).without(_disagreement())
-    rows = found.frame
-    if underlying is not None:
-        rows = rows.filter(pl.col("underlying") == underlying)
-    return decoded(found, (INSTRUMENTS, rows.sort(INSTRUMENTS.sort)))
+    found = replace(found, frame=frame).without(_disagreement())
+    return decoded(found, (INSTRUMENTS, found.frame.sort(INSTRUMENTS.sort)))
 
 
 def _disagreement() -> pl.Expr:

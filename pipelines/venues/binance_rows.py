@@ -56,8 +56,16 @@ def quotes(subject: Subject, pages: Sequence[Page], form: Form = wire.BEST) -> D
     return decoded(found, (QUOTES, rows))
 
 
-def marks(subject: Subject, pages: Sequence[Page], form: Form = wire.MARK) -> Decoded:
-    """Mark and index, and of perpetuals the funding rate that the venue forecasts."""
+def marks(
+    subject: Subject,
+    pages: Sequence[Page],
+    form: Form = wire.MARK,
+    declared_s: Mapping[str, int] | None = None,
+) -> Decoded:
+    """Mark and index, and of perpetuals the funding rate that the venue forecasts.
+
+    `declared_s` is the interval by symbol, in seconds, where the venue declares one.
+    """
     is_perp = pl.col("kind") == "perp"
     unpriced = pl.when(is_perp & pl.col("rate").is_null()).then(pl.lit("rate_missing"))
     found = read(subject, pages, form).without(unpriced)
@@ -66,7 +74,9 @@ def marks(subject: Subject, pages: Sequence[Page], form: Form = wire.MARK) -> De
         mark_price=known("mark_price"),
         index_price=pl.when("is_dollar").then(known("index_price")),
     )
-    rates = rows.filter(is_perp).with_columns(kind=pl.lit("indicative"))
+    rates = rows.filter(is_perp).with_columns(
+        kind=pl.lit("indicative"), interval_s=_declared(declared_s)
+    )
     return decoded(found, (QUOTES, rows), (FUNDING, rates))
 
 
@@ -125,9 +135,7 @@ def settlements(
     found = read(subject, pages, wire.FUNDING_RATE)
     rows = found.frame.sort("symbol", "event_at").with_columns(
         kind=pl.lit("settled"),
-        declared=pl.col("symbol").replace_strict(
-            dict(declared_s or {}), default=None, return_dtype=pl.Int64
-        ),
+        declared=_declared(declared_s),
         gap=_whole_hours(pl.col("event_at").diff()).over("symbol"),
         mark_price=known("mark_price"),
     )
@@ -208,6 +216,12 @@ def snapshot(at: datetime, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
         open_interest_usd=pl.coalesce(usd, pl.when(in_dollars).then(base * pl.col("mark_price"))),
     ).sort(QUOTES.sort)
     return QUOTES.conform(valued).with_columns(valued[ROW_NUMBER])
+
+
+def _declared(declared_s: Mapping[str, int] | None) -> pl.Expr:
+    return pl.col("symbol").replace_strict(
+        dict(declared_s or {}), default=None, return_dtype=pl.Int64
+    )
 
 
 def _quoted(side: str) -> pl.Expr:

@@ -239,6 +239,8 @@ LISTING = _form(
         "deliveryDate": ("delivers", "integer"),
         "onboardDate": ("listed", "integer"),
         "contractSize": ("wire_contract_size", "number"),
+        "status": ("status", "text"),
+        "contractStatus": ("contract_status", "text"),
     },
 )
 
