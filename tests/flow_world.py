@@ -101,9 +101,7 @@ def prints(instrument: universe.Instrument, day: date) -> list[dict[str, Any]]:
                 "trade_id": str(number),
                 "event_at": start(day) + timedelta(milliseconds=int(moments[n])),
                 "received_at": start(day) + timedelta(milliseconds=int(moments[n]) + 40),
-                "side": None
-                if instrument is LINEAR and n == 5
-                else ["sell", "buy"][int(is_buy[n])],
+                "side": None if instrument is LINEAR and n == 5 else side,
                 "price": price,
                 "quantity_base": base,
                 "quantity_contracts": float(contracts) if is_inverse else None,

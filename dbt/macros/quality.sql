@@ -36,13 +36,19 @@
 {% macro default__flag_names(flags) -%}
     cast(list_where(
         [{% for condition, name in flags %}'{{ name }}'{{ ", " if not loop.last }}{% endfor %}],
-        [{% for condition, name in flags %}coalesce({{ condition }}, false){{ ", " if not loop.last }}{% endfor %}]
+        [
+            {%- for condition, name in flags -%}
+                coalesce({{ condition }}, false){{ ", " if not loop.last }}
+            {%- endfor -%}
+        ]
     ) as varchar[])
 {%- endmacro %}
 
 {% macro spark__flag_names(flags) -%}
     array_compact(array(
-        {% for condition, name in flags %}case when {{ condition }} then '{{ name }}' end{{ ", " if not loop.last }}{% endfor %}
+        {% for condition, name in flags -%}
+            case when {{ condition }} then '{{ name }}' end{{ ", " if not loop.last }}
+        {%- endfor %}
     ))
 {%- endmacro %}
 

@@ -63,5 +63,6 @@
 
 {# End of the bin of `seconds` that holds the instant: an instant on the grid is its own end. #}
 {% macro bin_end(instant, seconds) -%}
-    {{ instant_of("cast(ceil(" ~ micros(instant) ~ " / " ~ (seconds * 1000000) ~ ".0) as bigint) * " ~ (seconds * 1000000)) }}
+    {%- set width = seconds * 1000000 -%}
+    {{ instant_of("cast(ceil(" ~ micros(instant) ~ " / " ~ width ~ ".0) as bigint) * " ~ width) }}
 {%- endmacro %}

@@ -199,7 +199,8 @@ eligible as (
             -- A future that expires before the horizon does would have to be rolled.
             and (
                 candidates.expires_at is null
-                or {{ seconds_between('triggered.as_of_at', 'candidates.expires_at') }} >= triggered.horizon_days * 86400
+                or {{ seconds_between('triggered.as_of_at', 'candidates.expires_at') }}
+                >= triggered.horizon_days * 86400
             )
 
     left join venue_counts
