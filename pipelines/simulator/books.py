@@ -30,20 +30,41 @@ def book(state: State, listing: Listing, at_s: float, levels: int = LEVELS) -> t
     )
 
 
+def best(state: State, listing: Listing, at_s: Floats) -> tuple[Side, Side]:
+    """The best bids and asks at many seconds after midnight: the first levels of the books."""
+    bid, ask = best_ticks(state, listing, at_s)
+    second = epoch_us(state.day) // 1_000_000 + at_s.astype(np.int64)
+    return (
+        Side(*_sized(state, listing, second, bid, np.array(0), -1)),
+        Side(*_sized(state, listing, second, ask, np.array(0), 1)),
+    )
+
+
 def _side(
     state: State, listing: Listing, at_s: float, best: int, direction: int, levels: int
 ) -> Side:
-    purpose = noise.key(state.seed, listing.market, listing.symbol, "book", direction)
-    second = epoch_us(state.day) // 1_000_000 + int(at_s)
+    second = np.array(epoch_us(state.day) // 1_000_000 + int(at_s))
     level = np.arange(levels)
     # resting orders thin out away from the best, and large ones stand further off
-    gaps = 1 + np.floor(noise.uniform(purpose, second, level) * (1 + level / 3))
+    drawn = noise.uniform(_purpose(state, listing, direction), second, level)
+    gaps = 1 + np.floor(drawn * (1 + level / 3))
     ticks = best + direction * np.concatenate([[0], np.cumsum(gaps[1:])]).astype(np.int64)
+    return Side(*_sized(state, listing, second, ticks, level, direction))
+
+
+def _purpose(state: State, listing: Listing, direction: int) -> int:
+    return noise.key(state.seed, listing.market, listing.symbol, "book", direction)
+
+
+def _sized(
+    state: State, listing: Listing, second: Ints, ticks: Ints, level: Ints, direction: int
+) -> tuple[Floats, Ints]:
     price = np.round(ticks * listing.tick, 2)
     usd = TOP_USD[listing.market] / (1 if listing.expires is None else 4)
-    wanted = usd * (1 + level / 5) * np.exp(0.9 * noise.normal(purpose + 2, second, level))
+    drawn = noise.normal(_purpose(state, listing, direction) + 2, second, level)
+    wanted = usd * (1 + level / 5) * np.exp(0.9 * drawn)
     value = listing.contract_usd * listing.lot if listing.contract_usd else price * listing.lot
-    return Side(price, np.maximum(1, np.round(wanted / value)).astype(np.int64))
+    return price, np.maximum(1, np.round(wanted / value)).astype(np.int64)
 
 
 def open_interest_usd(state: State, listing: Listing, at_s: float) -> float:

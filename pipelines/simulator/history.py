@@ -76,9 +76,9 @@ class History:
         return first_ids(listing, self.seed, self.size)
 
     def warm(self, day: date) -> None:
-        """Make a day before somebody waits for it."""
+        """Make a day, and the one before, before somebody waits for them."""
         for coin in COINS:
-            self.state(coin, day)
+            self.tape(coin, max(day - timedelta(days=1), EPOCH))
             self.tape(coin, day)
 
     def _once(self, kind: Hashable, day: date, make: Callable[[], Made]) -> Made:

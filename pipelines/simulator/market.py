@@ -4,15 +4,15 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from pipelines.simulator import binance, chain, files, funding, portfolio, prints, tardis
+from pipelines.simulator import truth as truths
 from pipelines.simulator.binance import BadRow, Gap
 from pipelines.simulator.paths import DEFAULT_DAY, State, simulate
 from pipelines.simulator.prints import Prints
 from pipelines.simulator.tardis import Silence
-from pipelines.simulator.world import COINS, LISTINGS, Floats, epoch_us
+from pipelines.simulator.world import COINS, LISTINGS
 
 DAY = DEFAULT_DAY
 EDGE_PRINTS = 200  # of the day after
@@ -61,7 +61,7 @@ def write(
     options = tardis.options_chain(list(states.values()), snapshot_s, seed, day)
     recorded = {
         ("options_chain", "OPTIONS"): options,
-        ("quotes", "FUTURES"): tardis.quotes(states, seed, day, size),
+        ("quotes", "FUTURES"): tardis.quotes(states, seed, day, min(max(10 / size, 1.0), 60.0)),
         ("derivative_ticker", "FUTURES"): tardis.derivative_ticker(states, seed, day),
         ("trades", "PERPETUALS"): tardis.trades(
             [p for p in days if p.listing.market == "deribit"], seed, day
@@ -81,7 +81,7 @@ def write(
     flawed = next(p for p in days if p.listing.instrument_id == binance.FLAWED)
     gap, bad_rows = binance.planted_gap(flawed, day), binance.planted_bad_rows(flawed)
     lost = gap.last_id - gap.first_id + 1 + len(bad_rows)
-    vols = pl.concat([atm_vols(state, snapshot_s) for state in states.values()])
+    vols = pl.concat([truths.atm_vols(state, snapshot_s) for state in states.values()])
     market = Market(
         seed=seed,
         day=day,
@@ -121,28 +121,6 @@ def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]
     return found
 
 
-def atm_vols(state: State, snapshot_s: Floats) -> pl.DataFrame:
-    """The planted forward and at-the-money vol, one row per expiry and snapshot while listed."""
-    expires_s, forward, vols = chain.atm_vols(state, snapshot_s)
-    snapshots, expires = np.meshgrid(snapshot_s, expires_s, indexing="ij")
-    midnight = epoch_us(state.day)
-
-    def instants(seconds: Floats) -> pl.Series:
-        stamps = (seconds.ravel() * 1e6).astype(np.int64) + midnight
-        return pl.Series(stamps).cast(pl.Datetime("us", "UTC"))
-
-    frame = pl.DataFrame(
-        {
-            "underlying": pl.repeat(state.coin.name, vols.size, eager=True),
-            "expires_at": instants(expires),
-            "snapshot_at": instants(snapshots),
-            "forward": forward.ravel(),
-            "atm_iv": vols.ravel(),
-        }
-    )
-    return frame.filter(pl.col("atm_iv").is_not_nan())
-
-
 def _write_truth(
     truth: Path,
     market: Market,
@@ -150,7 +128,6 @@ def _write_truth(
     days: list[Prints],
     settlements: list[pl.DataFrame],
 ) -> None:
-    midnight = epoch_us(market.day)
     tables = {
         "trades": pl.concat([prints.truth(states[p.listing.coin.name], p) for p in days]),
         "atm_vols": market.atm_vols,
@@ -159,21 +136,7 @@ def _write_truth(
         "bad_rows": pl.DataFrame([asdict(row) for row in market.bad_rows]),
         "silences": pl.DataFrame([asdict(market.silence)]),
         "episodes": pl.DataFrame([asdict(e) for s in states.values() for e in s.episodes]),
-        "impact_1h": pl.concat([_impact(s, midnight) for s in states.values()]),
+        "impact_1h": pl.concat([truths.impact(s) for s in states.values()]),
     }
     for name, frame in tables.items():
         files.write_table(truth, name, frame)
-
-
-def _impact(state: State, midnight_us: int) -> pl.DataFrame:
-    """Planted impact of net taker flow on Binance, spot and USD-M together, hour by hour."""
-    hours = np.arange(24)
-    return pl.DataFrame(
-        {
-            "underlying": pl.repeat(state.coin.name, len(hours), eager=True),
-            "hour_at": pl.Series(hours * 3_600_000_000 + midnight_us).cast(
-                pl.Datetime("us", "UTC")
-            ),
-            "impact_bps_per_million_usd": state.impact_bps,
-        }
-    )

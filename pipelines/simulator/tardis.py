@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.simulator import chain, expiries, files, funding, mixture
+from pipelines.simulator import books, chain, expiries, files, funding, mixture
 from pipelines.simulator.chain import Quotes
 from pipelines.simulator.listings import of_market
 from pipelines.simulator.paths import State
@@ -87,28 +87,25 @@ def _best(state: State, listing: Listing, at: Floats) -> tuple[Floats, Floats]:
     return np.round(bid * listing.tick, 2), np.round(ask * listing.tick, 2)
 
 
-def quotes(states: dict[str, State], seed: int, day: date, size: float) -> pl.DataFrame:
-    """Top of book of perpetuals and futures, every ten seconds at full size, amounts in USD."""
-    step = float(np.clip(10 / size, 1, 60))
+def quotes(states: dict[str, State], seed: int, day: date, step_s: float = 1.0) -> pl.DataFrame:
+    """Top of book of perpetuals and futures every `step_s` seconds, amounts in USD."""
     parts = []
     for state in states.values():
-        for instrument in _markets(state):
-            rng = stream(seed, instrument.symbol, "quotes")
-            at = np.arange(0.5, DAY_S - 1, step)
-            at = at + rng.uniform(0, 0.4 * step, len(at)).clip(0, DAY_S - 1 - at)
-            at = at[~is_silent(instrument.symbol, at)]
-            bid, ask = _best(state, instrument, at)
-            unit = state.coin.perpetual_contract_usd
-            amounts = [
-                unit * np.ceil(2e4 / unit * np.exp(rng.standard_normal(len(at)))) for _ in "ba"
-            ]
-            name = pl.repeat(instrument.symbol, len(at), eager=True)
+        for listing in _markets(state):
+            rng = stream(seed, listing.symbol, "quotes")
+            at = np.floor(np.arange(0.5, DAY_S - 1, step_s) * 1e3) / 1e3
+            at = at[~is_silent(listing.symbol, at)]
+            if listing.expires == day:
+                at = at[at < expiries.EXPIRY_S]
+            bid, ask = books.best(state, listing, at)
+            unit = listing.contract_usd
+            name = pl.repeat(listing.symbol, len(at), eager=True)
             parts.append(
                 _frame(name, _us(at), _delays(rng, len(at)), day).with_columns(
-                    ask_amount=pl.Series(amounts[1]),
-                    ask_price=pl.Series(ask),
-                    bid_price=pl.Series(bid),
-                    bid_amount=pl.Series(amounts[0]),
+                    ask_amount=pl.Series((ask.lots * unit).astype(float)),
+                    ask_price=pl.Series(ask.price),
+                    bid_price=pl.Series(bid.price),
+                    bid_amount=pl.Series((bid.lots * unit).astype(float)),
                 )
             )
     return _sorted(parts, day)

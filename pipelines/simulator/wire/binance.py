@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.simulator.history import History
-from pipelines.simulator.listings import of_market
 from pipelines.simulator.wire.binance_market import Market, pair
 from pipelines.simulator.wire.binance_params import Params, refusal
 from pipelines.simulator.wire.binance_trades import Tape
@@ -17,7 +16,10 @@ HOSTS = {"api.binance.com": "spot", "fapi.binance.com": "um", "dapi.binance.com"
 ROOTS = {"spot": "/api/v3/", "um": "/fapi/v1/", "cm": "/dapi/v1/"}
 SPOT_DEPTH = (5, 10, 20, 50, 100, 500, 1_000, 5_000)
 FUTURES_DEPTH = (5, 10, 20, 50, 100, 500, 1_000)
-ONLY_FUTURES = ("premiumIndex", "premiumIndexKlines", "fundingRate", "fundingInfo", "openInterest")
+ONLY_FUTURES = (
+    *("premiumIndex", "premiumIndexKlines", "indexPriceKlines", "markPriceKlines"),
+    *("fundingRate", "fundingInfo", "openInterest"),
+)
 Endpoint = Callable[[Params], Answer]
 
 
@@ -50,6 +52,8 @@ class Binance:
             "historicalTrades": lambda p: self._tape(p).fills(p, by_id=True),
             "klines": lambda p: self._tape(p).candles(p),
             "premiumIndexKlines": lambda p: _json(now.premium_candles(p, self._one(p)), 2),
+            "indexPriceKlines": self._index_candles,
+            "markPriceKlines": lambda p: _json(now.mark_candles(p, self._one(p)), 2),
             "premiumIndex": self._premium,
             "fundingRate": self._funding_rates,
             "fundingInfo": lambda p: _json(now.funding_info()),
@@ -71,8 +75,8 @@ class Binance:
         return _named(params.symbol(), self._now.listings())
 
     def _ever(self, params: Params) -> Listing:
-        """The market that is asked for, also one that expired today."""
-        return _named(params.symbol(), of_market(self.market, self._now.day))
+        """The market that is asked for, also one that was delivered lately."""
+        return _named(params.symbol(), self._now.known())
 
     def _some(self, params: Params) -> Sequence[Listing]:
         """One market, some of a list, those of a pair, or all."""
@@ -117,6 +121,13 @@ class Binance:
                 rows.append(row)
         return self._rows(params, rows, (2, 80) if self.market == "spot" else (1, 40))
 
+    def _index_candles(self, params: Params) -> Answer:
+        name = params.symbol("pair")
+        listing = next((m for m in self._now.listings() if pair(m) == name), None)
+        if listing is None:
+            raise refusal(-1121, "Invalid symbol.")
+        return _json(self._now.index_candles(params, listing.coin), 2)
+
     def _depth(self, params: Params) -> Answer:
         listing, spot = self._one(params), self.market == "spot"
         limit = params.limit(100 if spot else 500, 5_000 if spot else 1_000, is_clipped=spot)
@@ -127,7 +138,11 @@ class Binance:
 
     def _funding_rates(self, params: Params) -> Answer:
         listings = [m for m in self._some(params) if m.expires is None]
-        return _json(self._now.funding_rates(params, listings))
+        rows = [
+            json.dumps(row, separators=(",", ":"))
+            for row in self._now.funding_rates(params, listings)
+        ]
+        return Answer("[", rows, "]", "fundingRate")
 
 
 def _named(symbol: str, listings: Sequence[Listing]) -> Listing:

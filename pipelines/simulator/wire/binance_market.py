@@ -1,6 +1,6 @@
 """What does Binance say of its markets now? Books, marks, funding, open interest, listings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -18,9 +18,10 @@ from pipelines.simulator.wire.binance_trades import (
     price_text,
     size_text,
 )
-from pipelines.simulator.world import EPOCH, Coin, Listing, epoch_us
+from pipelines.simulator.world import DAY_S, EPOCH, Coin, Floats, Ints, Listing, epoch_us
 
 HOUR_S = 3_600
+DELIVERED_DAYS = 3  # for so long a delivered future stays on the list
 FOREVER_MS = 4_133_404_800_000  # delivery date of a perpetual
 MOST_FUNDING = 1_000
 MARKED_DAYS = 4
@@ -48,11 +49,17 @@ class Market:
 
     def listings(self) -> list[Listing]:
         """What trades now."""
-        return [
-            m
-            for m in of_market(self.market, self.day)
-            if not (m.expires == self.day and self.second >= 8 * HOUR_S)
-        ]
+        return [m for m in of_market(self.market, self.day) if not self.is_delivered(m)]
+
+    def known(self) -> list[Listing]:
+        """What trades now or was delivered lately."""
+        days = [self.day - timedelta(days=n) for n in range(DELIVERED_DAYS + 1)]
+        return list(dict.fromkeys(m for day in days for m in of_market(self.market, day)))
+
+    def is_delivered(self, listing: Listing) -> bool:
+        if listing.expires is None:
+            return False
+        return self.now_us >= epoch_us(listing.expires) + 8 * HOUR_S * 1_000_000
 
     def state(self, coin: Coin) -> State:
         return self.history.state(coin, self.day)
@@ -207,6 +214,40 @@ class Market:
             values.append(PULLS[self.market] * float(path[minute % 1_440]))
         return values
 
+    def index_candles(self, params: Params, coin: Coin) -> list[list[object]]:
+        """OHLC of the index."""
+        return self._candles(params, lambda state, at: state.spot(at), coin)
+
+    def mark_candles(self, params: Params, listing: Listing) -> list[list[object]]:
+        """OHLC of the mark."""
+        return self._candles(params, lambda state, at: state.fair(listing, at), listing.coin)
+
+    def _candles(
+        self, params: Params, price: Callable[[State, Floats], Floats], coin: Coin
+    ) -> list[list[object]]:
+        step, (start, end) = params.interval(), params.window()
+        limit = params.limit(500, 1_500, is_clipped=False)
+        rows: list[list[object]] = []
+        for open_ms in candle_opens(step, start, end, limit, self.ms).tolist():
+            close_ms = min(open_ms + step, self.ms + 1)
+            seconds = np.arange(open_ms // 1_000, max(close_ms // 1_000, open_ms // 1_000 + 1))
+            path = self._path(price, coin, seconds)
+            shown = [f"{v:.8f}" for v in (path[0], path.max(), path.min(), path[-1])]
+            count = len(seconds)
+            rows.append([open_ms, *shown, "0", open_ms + step - 1, "0", count, "0", "0", "0"])
+        return rows
+
+    def _path(self, price: Callable[[State, Floats], Floats], coin: Coin, seconds: Ints) -> Floats:
+        days = np.unique(seconds // DAY_S)
+        parts = [
+            price(
+                self.history.state(coin, day_of(int(day) * DAY_US)),
+                seconds[seconds // DAY_S == day] % DAY_S * 1.0,
+            )
+            for day in days
+        ]
+        return np.concatenate(parts)
+
     def open_interest(self, listing: Listing) -> dict[str, object]:
         """In coin, of COIN-M markets in contracts."""
         lots = self._interest_lots(listing, self.now_us)
@@ -247,7 +288,7 @@ class Market:
         }
         if self.market == "um":
             body |= {"futuresType": "U_MARGINED", "assets": [{"asset": "USDT"}]}
-        return body | {"symbols": [self._symbol(m) for m in self.listings()]}
+        return body | {"symbols": [self._symbol(m) for m in self.known()]}
 
     def _symbol(self, listing: Listing) -> dict[str, object]:
         coin, decimals = listing.coin.name, 8 if self.market == "spot" else None
@@ -255,7 +296,7 @@ class Market:
         step = str(size_text(np.array([1]), listing)[0])
         row: dict[str, object] = {
             "symbol": listing.symbol,
-            "status": "TRADING",
+            "status": "SETTLING" if self.is_delivered(listing) else "TRADING",
             "baseAsset": coin,
             "quoteAsset": "USD" if self.market == "cm" else "USDT",
             "baseAssetPrecision": 8,

@@ -14,6 +14,7 @@ from pipelines.simulator.wire.faults import Faults
 from pipelines.simulator.wire.reply import Answer, Refusal
 
 HOST = "www.deribit.com"
+HISTORY_HOST = "history.deribit.com"  # the same tape without its limit of a day
 ROOT = "/api/v2/public/"
 Endpoint = Callable[[Params], Answer]
 
@@ -26,6 +27,7 @@ class Deribit:
     faults: Faults
     now_us: int
     clock_us: int
+    is_history: bool = False
 
     def answer(self, path: str, query: Mapping[str, str]) -> Answer:
         """The result of one method. Raises `Refusal` as the venue would refuse."""
@@ -36,7 +38,7 @@ class Deribit:
         return endpoint(Params(query))
 
     def _endpoints(self) -> dict[str, Endpoint]:
-        tapes = Tapes(self.history, self.faults, self.now_us)
+        tapes = Tapes(self.history, self.faults, self.now_us, self.is_history)
         markets = Markets(self.history, self.now_us)
         reference = Reference(self.history, self.now_us)
         return {

@@ -80,7 +80,8 @@ class Reference:
         last = min(end, self.now_us // 1_000) // HOUR_MS
         first = max(-(-start // HOUR_MS), last - MOST_FUNDING + 1, _hour(EPOCH) + 24)
         rows = [self._hour(named.coin, hour) for hour in range(first, last + 1)]
-        return _json(rows)
+        texts = [json.dumps(row, separators=(",", ":")) for row in rows]
+        return Answer("[", texts, "]", f"funding/{named.symbol}")
 
     def _hour(self, coin: Coin, hour: int) -> dict[str, object]:
         """The row that is stamped at the end of an hour."""

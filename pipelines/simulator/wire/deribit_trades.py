@@ -39,6 +39,7 @@ class Tapes:
     history: History
     faults: Faults
     now_us: int
+    is_history: bool = False
 
     def by_instrument(self, params: Params) -> Answer:
         """Trades with sequences from `start_seq` to `end_seq`, both included."""
@@ -109,11 +110,12 @@ class Tapes:
     ) -> Answer:
         coin, count, newest_first = coin_of(params), params.count(MOST), params.newest_first()
         kind = params.one_of("kind", KINDS, "any")
-        if start_us < self.now_us - DAY_US:
-            if start_us > 0:
-                return _answer([], count, coin.name)
+        if start_us == 0:
             start_us = self.now_us - DAY_US
-        days = sorted({day_of(at) for at in (start_us, min(end_us, self.now_us))})
+        end_us = min(end_us, self.now_us)
+        if start_us < self.now_us - DAY_US and not self.is_history:
+            return _answer([], count, coin.name)
+        days = [day_of(at) for at in range(start_us // DAY_US * DAY_US, end_us + 1, DAY_US)]
         found: list[str] = []
         for day in reversed(days) if newest_first else days:
             tape = self.history.tape(coin, day)
@@ -124,6 +126,8 @@ class Tapes:
             rows = np.flatnonzero(keep)
             rows = self._shown(tape, rows[::-1] if newest_first else rows)
             found += self._rows(tape, rows[: count + 1 - len(found)])
+            if len(found) > count:
+                break
         return _answer(found, count, f"{coin.name}/{kind}")
 
     def _shown(self, tape: CurrencyTape, rows: Ints) -> Ints:

@@ -14,6 +14,7 @@ from pipelines.simulator.wire.faults import Faults, Mischief, Rule
 from pipelines.simulator.wire.limits import BINANCE_WEIGHTS, Bucket, Weights
 from pipelines.simulator.wire.reply import Answer, Refusal, Reply
 
+DERIBIT = (deribit.HOST, deribit.HISTORY_HOST)
 STATUS_TEXT = {500: "Internal error", 502: "Bad gateway", 503: "Unavailable", 504: "Timeout"}
 
 
@@ -50,7 +51,7 @@ class Exchange:
         _, host, rest = [*path.split("/", 2), "", ""][:3]
         rest = f"/{rest}"
         self.served[f"{host}{rest}"] += 1
-        if host != deribit.HOST and host not in binance.HOSTS:
+        if host not in DERIBIT and host not in binance.HOSTS:
             body = json.dumps({"error": f"no venue at {host!r}"}).encode()
             return Reply(404, body)
         parameters = dict(parse_qsl(query, keep_blank_values=True))
@@ -73,7 +74,7 @@ class Exchange:
             used = self._spend(host, answer.weight)
         except Refusal as refused:
             return self._refused(host, refused, headers)
-        if host == deribit.HOST:
+        if host in DERIBIT:
             answer = deribit.envelope(answer, target, clock_us)
         reply = Reply(200, answer.text().encode(), headers=headers | used)
         if rule is None:
@@ -89,14 +90,16 @@ class Exchange:
 
     def _answer(self, host: str, path: str, query: Mapping[str, str], clock_us: int) -> Answer:
         now_us, spec = self.clock.now_us(), self.mischief.faults
-        if host == deribit.HOST:
-            return deribit.Deribit(self.history, spec, now_us, clock_us).answer(path, query)
+        if host in DERIBIT:
+            is_history = host == deribit.HISTORY_HOST
+            venue = deribit.Deribit(self.history, spec, now_us, clock_us, is_history)
+            return venue.answer(path, query)
         market = binance.HOSTS[host]
         return binance.Binance(self.history, spec, market, now_us, clock_us).answer(path, query)
 
     def _spend(self, host: str, weight: int) -> dict[str, str]:
         """Take the request from the budget: the headers that say so, or a refusal."""
-        if host == deribit.HOST:
+        if host in DERIBIT:
             if wait_s := self.bucket.take():
                 raise deribit.too_many(wait_s)
             return {}
@@ -108,7 +111,7 @@ class Exchange:
         return used | ({"X-MBX-USED-WEIGHT": str(budget.used)} if host == "api.binance.com" else {})
 
     def _refused(self, host: str, refused: Refusal, headers: Mapping[str, str]) -> Reply:
-        if host == deribit.HOST:
+        if host in DERIBIT:
             body = deribit.error(refused, self._clock_us())
         else:
             body = binance.error(refused)
@@ -124,7 +127,7 @@ class Exchange:
 
 def _as_refusal(host: str, rule: Rule) -> Refusal:
     """What a venue answers when a fault of this kind befalls it."""
-    is_deribit = host == deribit.HOST
+    is_deribit = host in DERIBIT
     if rule.kind == "maintenance":
         return deribit.maintenance() if is_deribit else binance.maintenance()
     if rule.kind in ("429", "418"):
