@@ -20,7 +20,7 @@ from warehouse.contract import FUNDING, INDEX_PRICES, INSTANT, LIQUIDATIONS, QUO
 from warehouse.raw import Page
 
 FORCED = ("INSURANCE_FUND", "ADL")  # order types of prints that no trader asked for
-FEWEST_GAPS = 3  # with fewer, one lost settlement could pass for the rule
+FEWEST_GAPS = 3  # in a row show an interval; with fewer, a lost settlement could pass for one
 NO_NUMBER = pl.lit(None, pl.Float64)
 
 
@@ -129,23 +129,24 @@ def settlements(
     """Funding as it was paid, with the interval that ends at each settlement.
 
     `declared_s` is the venue's interval by symbol as it stands now, in seconds. Where the rows show
-    another one theirs holds, for what is declared today says nothing about last month. A gap longer
-    than the usual one is a lost settlement, a shorter one a shorter interval.
+    another one theirs holds, for what is declared today says nothing about last month. A longer gap
+    for once is a lost settlement, a shorter one a shorter interval.
     """
     found = read(subject, pages, wire.FUNDING_RATE)
+    gap, declared = pl.col("gap"), pl.col("declared")
     rows = found.frame.sort("symbol", "event_at").with_columns(
         kind=pl.lit("settled"),
         declared=_declared(declared_s),
         gap=_whole_hours(pl.col("event_at").diff()).over("symbol"),
         mark_price=known("mark_price"),
     )
-    gaps = rows.group_by("symbol").agg(
-        modal=pl.col("gap").drop_nulls().mode().min(), gap_count=pl.col("gap").count()
-    )
-    is_shown = pl.col("gap_count") >= FEWEST_GAPS
-    usual = pl.when(is_shown).then("modal").otherwise(pl.coalesce("declared", "modal"))
-    rows = rows.join(gaps, on="symbol", how="left", maintain_order="left").with_columns(
-        interval_s=pl.min_horizontal(usual, "gap")
+    rows = rows.with_columns(run=gap.rle_id().over("symbol"))
+    shown = pl.when(pl.len().over("symbol", "run") >= FEWEST_GAPS).then(gap)
+    usual = shown.forward_fill().backward_fill().over("symbol")
+    rows = rows.with_columns(
+        interval_s=pl.when(gap == declared)
+        .then(gap)
+        .otherwise(pl.coalesce(shown, pl.min_horizontal(pl.coalesce(usual, declared), gap)))
     )
     return decoded(found, (FUNDING, rows))
 
@@ -189,7 +190,8 @@ def index_prices(subject: Subject, pages: Sequence[Page], form: Form = wire.CAND
     found = read(subject, pages, form)
     length = pl.col("close_time") - pl.col("time") + 1
     frame = found.frame.with_columns(
-        index_name=pl.col("symbol").str.strip_suffix("_PERP"), interval_s=length // 1_000
+        instrument_id=pl.format("{}:{}", "venue", pl.col("symbol").str.strip_suffix("_PERP")),
+        interval_s=length // 1_000,
     )
     return decoded(found, (INDEX_PRICES, frame.filter("is_dollar")))
 
