@@ -1,16 +1,3 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='microbatch',
-        event_time='snapshot_at',
-        batch_size='day',
-        begin='2010-01-01',
-        lookback=0,
-        concurrent_batches=false,
-        tags=['daily'],
-    )
-}}
-
 with
 
 options as (
