@@ -120,7 +120,9 @@ def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:
     """Clean objects, or None where Arrow finds anything else than the types that were asked for."""
     schema = pa.schema([(name, ARROW[kind]) for name, kind in shape.fields.items()])
     try:
-        pieces = [_lines(text) for text in texts]
+        pieces = [piece for text in texts if (piece := _lines(text)) is not None]
+        if len(pieces) < len(texts):
+            return None
         content = b"\n".join(piece for piece in pieces if piece)
         table = arrow_json.read_json(
             io.BytesIO(content),
@@ -141,11 +143,16 @@ def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:
     )
 
 
-def _lines(text: str) -> bytes:
-    """A page with an object a line, if its objects are flat; else what does not parse."""
+def _lines(text: str) -> bytes | None:
+    """A page with an object a line, empty where it has none; None where it is something else.
+
+    Arrow is shown nothing but braces around something: on a line `null` it ends the process.
+    """
     inner = text.strip()
     if inner[:1] + inner[-1:] == "[]":
         inner = inner[1:-1].strip()
+    if inner and (inner[0] + inner[-1] != "{}" or "\n" in inner):
+        return None
     return inner.encode().replace(b"},{", b"}\n{")
 
 
