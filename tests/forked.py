@@ -1,7 +1,10 @@
 """What processes do that the tests start, and kill, from a warmed one."""
 
+import io
 import multiprocessing
+import resource
 import time
+from contextlib import redirect_stderr
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,12 @@ from typing import Any
 import small_world
 
 import hedgehouse
+from hedgehouse import cli
 from warehouse.location import Location
 from warehouse.publish import publish
 
 # A process that has loaded all of this and runs no thread of its own is the one that is forked.
-PRELOADED = ["forked", "hedgehouse", "warehouse.publish", "polars", "pyarrow", "pandas"]
+PRELOADED = ["forked", "hedgehouse.cli", "warehouse.publish", "polars", "pyarrow", "pandas"]
 
 
 def context() -> ForkServerContext:
@@ -35,6 +39,16 @@ def publish_once(root: Path) -> None:
     publish(Location(root), clock=small_world.clock)
 
 
+def publish_on_a_small_disk(root: Path, byte_count: int, told: Any) -> None:
+    """The command, where no file may grow beyond `byte_count`; tells exit code and what it said."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, byte_count))
+    said = io.StringIO()
+    with redirect_stderr(said):
+        code = cli.run(["publish", "--data", str(root)])
+    told.send((code, said.getvalue()))
+    told.close()
+
+
 def read_until(root: Path, stop: Path, told: Any) -> None:
     """Read again and again until `stop` exists; tells (reads, generations seen, faults)."""
     reads, seen, faults = 0, set[str](), list[str]()
@@ -45,7 +59,7 @@ def read_until(root: Path, stop: Path, told: Any) -> None:
                 seen.add(client.generation)
                 faults += _torn(client)
         # A reader that never rests would only take the processor from the publisher.
-        time.sleep(0.05)
+        time.sleep(0.2)
     told.send((reads, seen, faults))
     told.close()
 

@@ -79,6 +79,23 @@ def test_publishes_killed_at_random_points_lose_double_and_tear_nothing(location
     assert files == {f"{name}.duckdb" for name in published} | others
 
 
+@pytest.mark.parametrize("byte_count", [1_000, 50_000, 300_000, 1_000_000])
+def test_a_full_disk_leaves_the_pointer_where_it_was_and_nothing_half_written(location, byte_count):
+    first = publish(location, clock=clock)
+    small_world.build(location, signals=2, rows=1_000_000)
+    arrived, out = forked.context().Pipe(duplex=False)
+    child = forked.start(forked.publish_on_a_small_disk, location.root, byte_count, out)
+    out.close()
+    code, said = arrived.recv()
+    child.join()
+    assert code == 74, said
+    assert said.count("\n") == 1
+    assert pointed(location) == first.name
+    assert [path.stem for path in location.issued.iterdir()] == [first.name]
+    assert {path.name for path in location.published.glob("*hedgehouse_*")} == {first.path.name}
+    assert publish(location, clock=clock).issued_count == 1
+
+
 def test_a_reader_of_the_pointer_is_not_hurt_by_its_generation_being_retired(location):
     publish(location, clock=clock)
     with hedgehouse.connect(location.root) as client:
