@@ -69,7 +69,8 @@ def _from_contract(column: Column) -> Iterator[Promise]:
     if column.one_of:
         expected = gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(column.one_of))
         yield Promise(expected, name, True, f"{name}_unknown", f"The contract: {column.doc}")
-    if column.dtype in (pl.Float64, pl.Int64):
+    bounds = (column.low, column.high, column.above)
+    if column.dtype == pl.Float64 or bounds != (None, None, None):
         yield Promise(
             _between(column), name, True, f"{name}_out_of_bounds", f"{_bounds(column)} {column.doc}"
         )

@@ -1,10 +1,10 @@
-"""How does one market-data file become committed units? Read whole, judged, ordered, committed."""
+"""How do a file's judged rows become committed units? Day by day, in the order of their table."""
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import groupby
@@ -13,16 +13,17 @@ from pathlib import Path
 import polars as pl
 
 from expectations import gate
-from expectations.gate import REFUSED, ROW_NUMBER, GateRefused, Ledger
+from expectations.gate import ROW_NUMBER
 from pipelines import continuity, quarantine
 from pipelines.archives import opening
-from pipelines.archives.base import Feed, SourceRefused
+from pipelines.archives.base import Feed
 from pipelines.continuity import UNNUMBERED, Span, Tracker
+from pipelines.intake import Intake
 from pipelines.observing import Register
 from pipelines.snapshots import Chain
 from pipelines.spool import Spool
 from pipelines.universe import Instrument
-from warehouse.contract import LAKE_TABLES, Table
+from warehouse.contract import Table
 from warehouse.lake import Check, Outcome, Partition, StagedPart, Unit, commit, stage
 from warehouse.location import Location
 
@@ -44,19 +45,6 @@ class FileReport:
     quarantined: int
     state: str
     notices: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Intake:
-    """What was read of a feed for one table: rows that passed, rows refused, and the findings."""
-
-    table: Table
-    store: Spool | Chain
-    ledger: Ledger
-    refused: list[pl.DataFrame] = field(default_factory=list)
-
-    def refusals(self) -> pl.DataFrame:
-        return pl.concat([pl.DataFrame(schema=REFUSED), *self.refused]).sort(ROW_NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,34 +97,6 @@ class Landed:
     is_numbered: bool = False
 
 
-def read(
-    feed: Feed, folder: Path, progress: Callable[[int], None] | None
-) -> tuple[dict[str, Intake], dict[str, Instrument]]:
-    """Everything the file holds, judged: intakes by table, instruments by instrument_id.
-
-    Raises `SourceRefused` where the file is damaged, empty, of the wrong unit or mostly bad.
-    """
-    intakes = {name: _intake(LAKE_TABLES[name], feed, folder) for name in feed.tables}
-    instruments: dict[str, Instrument] = {}
-    rows = 0
-    for lines in opening.lines(feed.path, feed.layout, progress=progress):
-        rows += lines.text.count(b"\n")
-        decoded = feed.decode(lines)
-        instruments |= {item.instrument_id: item for item in decoded.instruments}
-        intakes[feed.tables[0]].refused.append(decoded.refused)
-        for name, frame in decoded.rows.items():
-            try:
-                audit = gate.audit(LAKE_TABLES[name], frame)
-            except GateRefused as error:
-                raise SourceRefused(f"{feed.path}: {error}") from error
-            intakes[name].ledger.add(audit)
-            intakes[name].refused.append(audit.refused)
-            intakes[name].store.add(audit.kept)
-    if not rows:
-        raise SourceRefused(f"{feed.path}: holds no rows")
-    return intakes, instruments
-
-
 def land(work: Work, intake: Intake, instruments: dict[str, Instrument]) -> FileReport:
     """Commit an intake day by day, state anew what is proven, and quarantine what was refused."""
     store = intake.store
@@ -154,11 +114,6 @@ def land(work: Work, intake: Intake, instruments: dict[str, Instrument]) -> File
     refused = intake.refusals()
     _quarantine(work, intake.table, refused)
     return _report(work, intake.table, landed, refused)
-
-
-def _intake(table: Table, feed: Feed, folder: Path) -> Intake:
-    store = Chain() if feed.is_chain else Spool(table, folder, keeps_last=feed.keeps_last)
-    return Intake(table, store, Ledger(table, str(feed.path)))
 
 
 def _spooled_days(
@@ -282,15 +237,3 @@ def _report(
         "committed" if is_new else "unchanged",
         tuple(notices),
     )
-
-
-def refuse_if_mostly_bad(feed: Feed, intakes: dict[str, Intake]) -> None:
-    """Raise `SourceRefused` where more than half of what should go to a table was refused."""
-    for intake in intakes.values():
-        reasons = Counter[str]()
-        for frame in intake.refused:
-            reasons.update(frame["reason"])
-        try:
-            gate.refuse_if_mostly_bad(str(feed.path), intake.store.rows + reasons.total(), reasons)
-        except GateRefused as error:
-            raise SourceRefused(str(error)) from error

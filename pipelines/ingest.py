@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from pipelines import archives, feeds, statements
+from pipelines import archives, feeds, intake, statements
 from pipelines.archives import opening
 from pipelines.archives.base import Job, SourceError, SourceUnavailable, Statement
 from pipelines.feeds import FileReport, Work
@@ -122,12 +122,11 @@ class _Run:
             return [statements.bring(self.location, job, listings(self.location), at)]
         found = opening.digest(job.path)
         with TemporaryDirectory(dir=folder) as spool:
-            intakes, instruments = feeds.read(job, Path(spool), self._told(job.path))
-            feeds.refuse_if_mostly_bad(job, intakes)
+            intakes, instruments = intake.read(job, Path(spool), self._told(job.path))
             self.location.claim(self.world)
             record_archive(self.location, job.path, found.sha256, at)
             work = Work(self.location, job, found.sha256, at, self.register)
-            reports = [feeds.land(work, intake, instruments) for intake in intakes.values()]
+            reports = [feeds.land(work, one, instruments) for one in intakes.values()]
         if self.progress:
             size = job.path.stat().st_size
             self.progress(job.path.name, size, size)

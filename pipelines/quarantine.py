@@ -79,8 +79,7 @@ def _is_held(target: Path, refused: pl.DataFrame) -> bool:
 def _with_texts(refused: pl.DataFrame, chunks: Iterator[Lines]) -> Iterator[pl.DataFrame]:
     waiting = refused.sort(ROW_NUMBER)
     for chunk in chunks:
-        end = chunk.first_row + chunk.text.count(b"\n")
-        here = waiting.filter(pl.col(ROW_NUMBER) < end)
+        here = waiting.filter(pl.col(ROW_NUMBER) < chunk.end_row)
         if here.height:
             texts = chunk.text.split(b"\n")
             yield here.with_columns(

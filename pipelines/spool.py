@@ -17,6 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from expectations.gate import ROW_NUMBER
+from pipelines.ahead import ahead
 from warehouse.contract import Table
 
 BATCH_ROWS = 131_072
@@ -56,7 +57,7 @@ class Spool:
         if not self._chunks:
             return
         chunks = self._in_file_order() if self._is_ordered else self._sorted()
-        for day, pieces in groupby(self._by_day(chunks), key=lambda piece: piece[0]):
+        for day, pieces in groupby(ahead(self._by_day(chunks)), key=lambda piece: piece[0]):
             yield day, (frame for _, frame in pieces)
 
     def repeated_keys(self) -> pl.DataFrame:

@@ -29,8 +29,8 @@ def typed(
 
 def _at_once(lines: Lines, dtypes: Dtypes) -> pl.DataFrame | None:
     """The clean chunk, or None where a line is short, long, blank, quoted or unreadable."""
-    rows, text = lines.text.count(b"\n"), lines.text
-    if b'"' in text or text.count(b",") != rows * (len(lines.columns) - 1):
+    rows, text = lines.count(b"\n"), lines.text
+    if b'"' in text or lines.count(b",") != rows * (len(lines.columns) - 1):
         return None
     schema = {name: dtypes.get(name, pl.String) for name in lines.columns}
     wanted = [place for place, name in enumerate(lines.columns) if name in dtypes]

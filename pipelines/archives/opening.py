@@ -78,8 +78,9 @@ def lines(
             if len(rest) > LINE_BYTES:
                 raise SourceRefused(f"{path}: row {first_row} is longer than {LINE_BYTES} bytes")
             if text:
-                yield Lines(columns, text, first_row)
-                first_row += text.count(b"\n")
+                chunk = Lines(columns, text, first_row)
+                first_row = chunk.end_row
+                yield chunk
             if progress:
                 progress(position())
     if path.stat().st_size != size:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.ahead import ahead
 from pipelines.archives import opening
 from pipelines.archives.base import Layout, SourceRefused
 
@@ -165,3 +166,14 @@ def test_a_checksum_file_that_is_none_refuses_the_file(tmp_path, text):
 def test_a_file_without_a_checksum_is_read_but_not_confirmed(tmp_path):
     path = archive_files.zip_file(tmp_path / "x.zip", "1,2\n")
     assert not opening.digest(path).is_confirmed
+
+
+def test_working_ahead_changes_neither_the_pieces_nor_the_error(tmp_path):
+    path = tmp_path / "x.csv.gz"
+    content = gzip.compress("".join(f"{n},{n * n}\n" for n in range(9_000)).encode())
+    path.write_bytes(content)
+    plainly = list(opening.lines(path, plain, chunk_bytes=5_000))
+    assert list(ahead(opening.lines(path, plain, chunk_bytes=5_000))) == plainly
+    path.write_bytes(content[:-20])
+    with pytest.raises(SourceRefused, match="is damaged"):
+        list(ahead(opening.lines(path, plain, chunk_bytes=5_000)))
