@@ -211,7 +211,17 @@ def _is_readable(value: Any, kind: Type) -> bool:
         return False
     if kind == "integer":
         return bool(SMALLEST <= value <= LARGEST)
+    if kind == "levels":
+        return all(type(pair) is list and len(pair) > 1 and _are_texts(pair) for pair in value)
     try:
-        return math.isfinite(value) if kind == "number" else str(value).encode() is not None
-    except (OverflowError, UnicodeEncodeError):
+        return math.isfinite(value) if kind == "number" else kind == "flag" or _are_texts([value])
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
+def _are_texts(values: Sequence[Any]) -> bool:
+    """Whether they are texts that can be kept: half a surrogate pair cannot."""
+    try:
+        return all(type(value) is str and value.encode() is not None for value in values)
+    except UnicodeEncodeError:
         return False

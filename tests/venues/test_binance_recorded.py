@@ -1,5 +1,6 @@
 """Does everything that was recorded of Binance decode, and to what the venue itself says?"""
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -74,11 +75,16 @@ def stream(path: Path) -> tuple[dict[str, list[Page]], Counter[str]]:
     return wire.sorted_streams(messages(path))
 
 
+def message_count(path: Path) -> int:
+    with gzip.open(path, "rt") as file:
+        return sum(1 for line in file if line.strip() and not line.startswith("wss:"))
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_every_message_of_a_stream_decodes(name, recorded):
     found, counts = stream(recorded / name)
     assert set(counts) <= set(EVENTS)  # there is no message of another type
-    assert counts.total() == len(messages(recorded / name)) > 0
+    assert counts.total() == message_count(recorded / name) > 0
     symbol = "BTCUSD_PERP" if STREAMS[name] == "cm" else "BTCUSDT"
     for event, pages in found.items():
         kept, refused = EVENTS[event](Subject(STREAMS[name], DAY, symbol), pages)
@@ -213,6 +219,29 @@ def test_open_interest_is_worth_what_the_venue_says_it_is(recorded):
         assert price.is_between(low, high).all()
         seen += frame.height
     assert seen > 20
+
+
+def test_marks_of_perpetuals_lie_by_their_index_and_days_by_their_average(recorded):
+    marked, priced = 0, 0
+    for asked, params, data in routes(recorded):
+        path = asked.split()[1]
+        page, subject = Page(path, json.dumps(data), AT.isoformat()), subject_of(path, params)
+        if path.endswith("premiumIndex"):
+            decoded = rows.marks(subject, [page])
+            perps = decoded.rows["quotes"].join(decoded.rows["funding"], on="instrument_id")
+            assert (perps["mark_price"] / perps["index_price"]).is_between(0.98, 1.02).all()
+            assert perps["rate"].is_between(-0.01, 0.01).all()
+            marked += perps.height
+        if path.startswith(("/fapi", "/dapi")) and path.endswith("24hr") and "code" not in data:
+            told = data if isinstance(data, list) else [data]
+            frame = rows.day_tickers(subject, [page]).rows["quotes"]
+            for row, said in zip(frame.rows(named=True), told, strict=True):
+                coins = float(said.get("baseVolume", said["volume"]))
+                average = float(said["weightedAvgPrice"])
+                assert row["volume_24h_usd"] == pytest.approx(coins * average, rel=1e-3)
+                priced += 1
+    assert marked > 3
+    assert priced > 5
 
 
 def test_candles_of_contracts_are_worth_their_coins_at_the_prices_of_the_minute(recorded):
