@@ -197,7 +197,8 @@ class Session:
             return complaint(rows) if complaint else None
 
         answer = self._transport.ask(self._venue, endpoint, params, self._unit, wrong)
-        self._before[endpoint.method] = (dict(params), answer.rows)
+        if endpoint.page_size:
+            self._before[endpoint.method] = (dict(params), answer.rows)
         self._pages.append(answer.page)
         return answer
 
@@ -248,7 +249,14 @@ def row_fault(row: Any, endpoint: Endpoint) -> str:
     for name, kind in shape.required.items():
         if type(row.get(name)) not in PYTHON[kind]:
             return f"{name}_missing" if row.get(name) is None else f"{name}_unreadable"
-    return next((f"{name}_missing" for name in endpoint.present if name not in row), "")
+    return next((f"{name}_missing" for name in endpoint.present if not _holds(row, name)), "")
+
+
+def _holds(row: Any, name: str) -> bool:
+    """Whether `a.b` is there, though it may be null."""
+    outer, _, inner = name.partition(".")
+    held = row.get(outer) if inner else row
+    return isinstance(held, dict) and (inner or outer) in held
 
 
 def _wanted(endpoint: Endpoint) -> str:

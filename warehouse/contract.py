@@ -418,7 +418,9 @@ OPEN_HIGH_LOW_CLOSE = tuple(
         ("close", "Last value of the interval"),
     )
 )
-INDEX_NAME = Column("index_name", pl.String, "The venue's own name of the index, e.g. btc_usd.")
+INDEX_ID = INSTRUMENT_ID.named(
+    "instrument_id", "`venue:index`, by the venue's own name of the index: deribit:btc_usd."
+)
 CANDLE_S = Column(
     "interval_s",
     pl.Int64,
@@ -430,19 +432,19 @@ CANDLE_S = Column(
 INDEX_PRICES = Table(
     "index_prices",
     "index and reading",
-    ("venue", "index_name", "event_at"),
+    ("instrument_id", "event_at"),
     "event_at",
-    ("index_name", "event_at"),
-    (VENUE, UNDERLYING, INDEX_NAME, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
+    ("instrument_id", "event_at"),
+    (VENUE, UNDERLYING, INDEX_ID, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
 )
 
 VOLATILITY_INDICES = Table(
     "volatility_indices",
     "volatility index and interval",
-    ("venue", "index_name", "event_at"),
+    ("instrument_id", "event_at"),
     "event_at",
-    ("index_name", "event_at"),
-    (VENUE, UNDERLYING, INDEX_NAME, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
+    ("instrument_id", "event_at"),
+    (VENUE, UNDERLYING, INDEX_ID, EVENT_AT, RECEIVED_AT, CANDLE_S, *OPEN_HIGH_LOW_CLOSE),
 )
 
 SETTLEMENTS = Table(

@@ -96,8 +96,8 @@ class Fetched:
     A unit comes in one piece or in several, in order; the last one has the proof. Without a `unit`
     each instrument of the piece is one. Of the rows that came some are in `frame`, some in
     `refused` (row_number, reason), and `apart` of them lie outside the window or came twice;
-    `texts` gives rows as they came, by number. `raw` are the digests of the landed pages. `notices` tell what is odd
-    and refuses nothing.
+    `texts` gives rows as they came, by number. `raw` are the digests of the landed pages. `notices`
+    tell what is odd and refuses nothing.
     """
 
     table: str

@@ -222,7 +222,8 @@ class Deribit(Venue):
                 {"currency": underlying, "kind": "option"},
                 partial(ends.stale, at, "creation_timestamp"),
             )
-            told = {row.get("instrument_name") for row in summary.rows if isinstance(row, dict)}
+            rows_told = (row for row in summary.rows if isinstance(row, dict))
+            told = {str(row.get("instrument_name")) for row in rows_told}
             if told.issuperset(item.native_symbol for item in items):
                 break
         return items, summary

@@ -41,7 +41,7 @@ NEWEST = replace(BY_NUMBER, page_size=None)
 LISTING = _endpoint("publicGetGetInstruments", wire.INSTRUMENT, may_be_empty=True)
 TICKERS: Mapping[str, Endpoint] = {
     "perp": _endpoint("publicGetTicker", wire.PERPETUAL_TICKER),
-    "future": _endpoint("publicGetTicker", wire.TICKER),
+    "future": _endpoint("publicGetTicker", wire.FUTURE_TICKER),
     "option": _endpoint("publicGetTicker", wire.OPTION_TICKER),
 }
 SUMMARY = _endpoint("publicGetGetBookSummaryByCurrency", wire.SUMMARY)

@@ -8,8 +8,8 @@ is refused with a reason: rows kept and rows refused are all that came.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import accumulate
 
+import numpy as np
 import polars as pl
 
 from expectations.gate import ROW_NUMBER
@@ -18,6 +18,7 @@ from pipelines.universe import Instrument
 from pipelines.venues import deribit_wire as wire
 from pipelines.venues.deribit_reading import Read, is_in_dollars, iv, known, read, sizes
 from pipelines.venues.deribit_wire import Form
+from pipelines.venues.json_rows import PAGE
 from warehouse.contract import (
     BOOKS,
     FUNDING,
@@ -45,6 +46,8 @@ def trades(
             .then(pl.lit("direction_unreadable"))
             .when(~pl.col("liquidation").is_in(list(LIQUIDATED)))
             .then(pl.lit("liquidation_unreadable"))
+            .when(pl.col("price") == 0)
+            .then(pl.lit("price_missing"))
         )
     )
     usd, base = sizes("amount", "price", "index_price")
@@ -122,21 +125,14 @@ def books(
     pages: Sequence[Page], day: date, at: datetime | None = None, form: Form = wire.BOOK
 ) -> Decoded:
     """Levels of books, one book a page. A book with a damaged level is refused whole."""
-    found = [_whole_book(read([page], form, day)) for page in pages]
-    counts = accumulate((len(f.frame) + len(f.refused) for f in found), initial=0)
-    numbered = [f.numbered_after(count) for f, count in zip(found, counts, strict=False)]
-    every = Read(
-        pl.concat([f.frame for f in numbered]),
-        pl.concat([f.refused for f in numbered]),
-        frozenset(item for f in numbered for item in f.instruments),
-    )
+    found = _whole_books(pages, form, read(pages, form, day))
     _, base = sizes("amount", "price", "price")
-    rows = every.frame.with_columns(
+    rows = found.frame.with_columns(
         snapshot_at=pl.lit(at, INSTANT) if at else "event_at",
         quoted_at="event_at",
         quantity_base=base,
     )
-    return every.decoded({BOOKS: rows})
+    return found.decoded({BOOKS: rows})
 
 
 def with_the_unquoted(
@@ -165,11 +161,15 @@ def with_the_unquoted(
     return replace(decoded, rows=whole), len(rows)
 
 
-def _whole_book(found: Read) -> Read:
-    """Nothing of a book that is not whole."""
+def _whole_books(pages: Sequence[Page], form: Form, found: Read) -> Read:
+    """Nothing of books of which a level cannot be read."""
+    found = found.without(pl.when(pl.col("price") == 0).then(pl.lit("price_missing")))
     if found.refused.is_empty():
         return found
-    return found.without(pl.lit("in_a_damaged_book"))
+    ends = np.cumsum(wire.row_counts([page.text for page in pages], form))
+    damaged = np.unique(np.searchsorted(ends, found.refused[ROW_NUMBER].to_numpy()))
+    is_damaged = pl.col(PAGE).is_in(damaged.tolist())
+    return found.without(pl.when(is_damaged).then(pl.lit("in_a_damaged_book")))
 
 
 def _states(frame: pl.DataFrame, at: datetime | None, bid: str, ask: str) -> pl.DataFrame:

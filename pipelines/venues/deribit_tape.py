@@ -18,6 +18,7 @@ from pipelines.venues.base import Endpoint, Window, milliseconds
 from pipelines.venues.deribit_endpoints import BY_NUMBER, BY_TIME, HISTORY, NEWEST, PAGE, moment
 from warehouse.lake import Gap
 
+FRUITLESS = 4  # asking in vain this often, two hosts in turn, shows that a print cannot be had
 MOST_HOLES = 1_000  # beyond them, what else is missing is one
 
 Stamps = dict[int, int]  # milliseconds by number
@@ -96,9 +97,11 @@ class Tape:
         if high not in span.stamps:
             newest = self._newest()
             span.top = min(high, newest[0] if newest else low - 1)
-        for host in tuple(self._hosts):
-            if missing := span.missing():
-                span.add(self._page(missing[0], missing[-1], host))
+        tries = 0
+        while (missing := span.missing()) and tries < FRUITLESS:
+            host = self._hosts[tries % len(self._hosts)]
+            span.add(self._page(missing[0], missing[-1], host))
+            tries = tries + 1 if len(span.missing()) == len(missing) else 0
         return span
 
     def _page(self, low: int, high: int, *hosts: str | None) -> Answer:

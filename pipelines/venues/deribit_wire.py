@@ -98,17 +98,26 @@ TICKER = Form(
         | _fields("number", "mark_iv bid_iv ask_iv underlying_price")
         | _fields("number", "greeks.delta greeks.gamma greeks.vega greeks.theta"),
     ),
-    present=(
-        *("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount"),
-        *("last_price", "stats"),
-    ),
     nested={"stats": ("volume_usd",), "greeks": ("delta", "gamma", "vega", "theta")},
     is_single=True,
 )
-PERPETUAL_TICKER = replace(TICKER, present=(*TICKER.present, "current_funding", "funding_8h"))
+# What tickers hold today; those of 2021 had no volume in dollars.
+FUTURE_TICKER = replace(
+    TICKER,
+    present=(
+        *("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount"),
+        *("last_price", "stats.volume_usd"),
+    ),
+)
+PERPETUAL_TICKER = replace(
+    TICKER, present=(*FUTURE_TICKER.present, "current_funding", "funding_8h")
+)
 OPTION_TICKER = replace(
     TICKER,
-    present=(*TICKER.present, "mark_iv", "bid_iv", "ask_iv", "underlying_price", "greeks"),
+    present=(
+        *(*FUTURE_TICKER.present, "mark_iv", "bid_iv", "ask_iv", "underlying_price"),
+        *("greeks.delta", "greeks.gamma", "greeks.vega", "greeks.theta"),
+    ),
 )
 # {"timestamp":1766554855140,"instrument_name":"BTC-PERPETUAL","bids":[[87002.5,10.0]],"asks":[]}
 BOOK = Form(
@@ -174,6 +183,11 @@ def row_texts(texts: Sequence[str], form: Form, numbers: Sequence[int]) -> dict[
     return json_rows.row_texts([json.dumps(rows(text, form)) for text in texts], numbers)
 
 
+def row_counts(texts: Sequence[str], form: Form) -> list[int]:
+    """How many rows each page has, as `read` numbers them."""
+    return [len(_flat_rows(text, form)) for text in texts]
+
+
 def _cut(text: str, form: Form) -> str | None:
     """The rows as text; None where they have to be looked at one by one."""
     if form.is_single or form.shape.places:
@@ -214,19 +228,17 @@ def _rows(text: str, form: Form) -> list[Any]:
 
 
 def _flat(row: Any, form: Form) -> Any:
+    """The row with the fields of its inner objects; what must be there and is not has no value."""
     if not isinstance(row, dict):
         return row
-    absent = {
-        name: NO_VALUE for name in form.present if name not in row and name not in form.nested
-    }
-    inner: dict[str, Any] = {}
-    for name, names in form.nested.items():
+    flat = dict(row)
+    for name, keys in form.nested.items():
         held = row.get(name)
         if isinstance(held, dict):
-            inner |= {f"{name}.{key}": held.get(key) for key in names}
-        elif held is not None or (name in form.present and name not in row):
-            inner |= {f"{name}.{key}": NO_VALUE for key in names}
-    return row | absent | inner
+            flat |= {f"{name}.{key}": held[key] for key in keys if key in held}
+        elif held is not None:
+            flat |= {f"{name}.{key}": NO_VALUE for key in keys}
+    return flat | {name: NO_VALUE for name in form.present if name not in flat}
 
 
 def _levels(row: Any) -> list[Any]:

@@ -43,10 +43,7 @@ class Market:
 
     def __call__(self, asked: Asked) -> Said:
         host, *_, method = asked.path.strip("/").split("/")
-        if host == "history.deribit.com":
-            held = self.history
-        else:
-            held = self.prints
+        held = self.history if host == "history.deribit.com" else self.prints
         answer = getattr(self, method, None)
         if answer is None or (method == "get_tradingview_chart_data" and not self.knows_candles):
             return json({"error": {"code": -32601, "message": "Method not found"}}, 400)
@@ -98,7 +95,7 @@ class Market:
     def get_volatility_index_data(self, params: dict[str, str]) -> Row:
         step = int(params["resolution"]) * 1000
         low, high = int(params["start_timestamp"]), int(params["end_timestamp"])
-        stamps = [s for s in range(low, min(high, self.now_ms) + 1, step)]
+        stamps = list(range(low, min(high, self.now_ms) + 1, step))
         page = stamps[-1000:]
         rows = [[stamp, 50.0, 51.5, 49.5, 50.5] for stamp in page]
         more = page[0] - 1 if len(stamps) > len(page) else None
