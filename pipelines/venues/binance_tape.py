@@ -5,10 +5,10 @@ first. From there pages are asked for by number until one shows a print past the
 there is no more. A number that is not there is asked for again; what is missing then is a hole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
+from operator import lt
 from typing import Any
 
 from pipelines.transport import Answer, Complaint, Session
@@ -21,11 +21,20 @@ MOST_HOLES = 1_000  # beyond them, what else is missing is one
 
 
 @dataclass(frozen=True, slots=True)
-class Print:
-    """When an aggregate was printed, in milliseconds, and how many prints it stands for."""
+class Prints:
+    """Aggregates in the order in which they came: numbers, stamps in milliseconds, and of how many
+    prints each is made."""
 
-    stamp: int
-    count: int
+    numbers: Sequence[int]
+    stamps: Sequence[int]
+    counts: Sequence[int]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether the numbers follow each other without a hole."""
+        numbers = self.numbers
+        is_rising = all(map(lt, numbers, numbers[1:]))
+        return is_rising and (not numbers or numbers[-1] - numbers[0] + 1 == len(numbers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +90,12 @@ class Tape:
         if answer is None:
             self._note_nothing()
             return None
-        first = min(prints(answer.rows))
+        first = prints(answer.rows).numbers[0]
         while first > 0:
-            found = prints(self._page(first - 1, limit=1).rows).get(first - 1)
-            if found is None:  # the venue has dropped what is older
+            found = prints(self._page(first - 1, limit=1).rows)
+            if first - 1 not in found.numbers:  # the venue has dropped what is older
                 return answer
-            if found.stamp < self.window.start_ms:
+            if found.stamps[0] < self.window.start_ms:
                 self.before = first - 1
                 return answer
             first = max(0, first - PAGE)
@@ -103,7 +112,7 @@ class Tape:
                 low, high = milliseconds(start), milliseconds(until) - 1
                 params = {"startTime": low, "endTime": high, "limit": PAGE}
                 unpaged = replace(self.endpoint, page_size=None)  # the same page may come again
-                answer = self._ask(unpaged, params, _Fault(span=(low, high)))
+                answer = self._ask(unpaged, params, _Fault(None, self.patience, (low, high)))
                 if answer.rows:
                     return answer
                 start = until
@@ -116,7 +125,7 @@ class Tape:
             if answer.rows:
                 break
             newest = self._ask(replace(self.endpoint, page_size=None), {"limit": 1}, _Fault())
-            if max(prints(newest.rows), default=-1) < number:
+            if max(prints(newest.rows).numbers, default=-1) < number:
                 break
             answer = self._page(number)
         return answer
@@ -135,20 +144,32 @@ class Tape:
             detail = f"prints counted by the venue's own candle: {self.candle.count}"
             self.holes.append(Gap(self.instrument_id, *span, "not_served", None, detail))
 
-    def _note(self, found: Mapping[int, Print]) -> None:
+    def _note(self, found: Prints) -> None:
         """Follow the numbers: where the window begins and ends, and what is missing between."""
-        for number, item in found.items():
-            if self._latest is not None:
-                self._note_hole(number, item.stamp)
-            self._latest = (number, item.stamp)
-            if item.stamp < self.window.start_ms:
-                self.before = number
-            elif item.stamp < self.window.end_ms:
-                self.first = number if self.first is None else self.first
-                self.last = number
-                self.count += item.count
-            elif self.after is None:
-                self.after = number
+        window = self.window
+        is_inside = window.start_ms <= min(found.stamps) and max(found.stamps) < window.end_ms
+        joins = self._latest is None or found.numbers[0] == self._latest[0] + 1
+        if is_inside and joins and found.is_run:
+            self.first = found.numbers[0] if self.first is None else self.first
+            self.last = found.numbers[-1]
+            self.count += sum(found.counts)
+            self._latest = (found.numbers[-1], found.stamps[-1])
+            return
+        for item in zip(found.numbers, found.stamps, found.counts, strict=True):
+            self._note_one(*item)
+
+    def _note_one(self, number: int, stamp: int, count: int) -> None:
+        if self._latest is not None:
+            self._note_hole(number, stamp)
+        self._latest = (number, stamp)
+        if stamp < self.window.start_ms:
+            self.before = number
+        elif stamp < self.window.end_ms:
+            self.first = number if self.first is None else self.first
+            self.last = number
+            self.count += count
+        elif self.after is None:
+            self.after = number
 
     def _note_hole(self, number: int, stamp: int) -> None:
         latest, began = self._latest or (0, 0)
@@ -182,30 +203,44 @@ class _Fault:
     span: tuple[int, int] | None = None  # milliseconds, both ends included
 
     def __call__(self, rows: Sequence[Any]) -> str | None:
-        numbers = [row["a"] for row in rows if _is_print(row)]
-        if not numbers:
+        found = prints(rows)
+        if not found.numbers:
             return None
-        if any(later <= earlier for earlier, later in pairwise(numbers)):
+        low, high = found.numbers[0], found.numbers[-1]
+        if not all(map(lt, found.numbers, found.numbers[1:])):
             return "is out of order"
-        stamps = [row["T"] for row in rows if _is_print(row)]
-        if self.span and not self.span[0] <= min(stamps) <= max(stamps) <= self.span[1]:
-            return f"has prints of {_instant(min(stamps))} to {_instant(max(stamps))}"
-        if self.asked is not None and numbers[0] < self.asked:
-            return f"begins with id {numbers[0]}, before id {self.asked} that was asked for"
-        first = numbers[0] if self.asked is None else self.asked
-        if self.patience > 0 and numbers[-1] - first + 1 != len(numbers):
+        earliest, latest = min(found.stamps), max(found.stamps)
+        if self.span and not self.span[0] <= earliest <= latest <= self.span[1]:
+            return f"has prints of {_instant(earliest)} to {_instant(latest)}"
+        if self.asked is not None and low < self.asked:
+            return f"begins with id {low}, before id {self.asked} that was asked for"
+        is_whole = found.is_run and self.asked in (None, low)
+        if self.patience > 0 and not is_whole:
             self.patience -= 1
-            return f"lacks some of the ids {first} to {numbers[-1]}"
+            return f"lacks some of the ids {self.asked or low} to {high}"
         return None
 
 
-def prints(rows: Sequence[Any]) -> dict[int, Print]:
-    """Prints by number, of the rows that can be read so far."""
-    return {row["a"]: Print(row["T"], row["l"] - row["f"] + 1) for row in rows if _is_print(row)}
+FIELDS = ("a", "T", "f", "l")
+
+
+def prints(rows: Sequence[Any]) -> Prints:
+    """The prints of a page, of rows that can be read so far."""
+    try:
+        columns = [[row[name] for row in rows] for name in FIELDS]
+    except (KeyError, TypeError, IndexError):
+        columns = []
+    if not columns or any(set(map(type, column)) - {int} for column in columns):
+        good = [row for row in rows if _is_print(row)]
+        columns = [[row[name] for row in good] for name in FIELDS]
+    numbers, stamps, first, last = columns
+    return Prints(
+        numbers, stamps, [end - start + 1 for start, end in zip(first, last, strict=True)]
+    )
 
 
 def _is_print(row: Any) -> bool:
-    return type(row) is dict and all(type(row.get(name)) is int for name in ("a", "T", "f", "l"))
+    return type(row) is dict and all(type(row.get(name)) is int for name in FIELDS)
 
 
 def _instant(stamp: int) -> datetime:
