@@ -28,8 +28,9 @@ MACROS = sorted((DBT / "macros").glob("*.sql"))
 
 # The same name, arguments and meaning on both engines, or Spark's own, which only macros spell.
 ALIKE = """
-    abs avg ceil coalesce concat_ws count date_trunc exp floor greatest lag lead least ln lower max
-    md5 min mode nullif power rank replace round row_number sqrt stddev_samp sum trim upper
+    abs avg ceil coalesce concat_ws count date_trunc exp first_value floor greatest lag lead least
+    ln lower max md5 min mode nullif power rank replace round row_number sqrt stddev_samp sum trim
+    upper
 """
 SPARKS = """
     array array_compact array_contains array_join array_sort collect_list explode max_by min_by

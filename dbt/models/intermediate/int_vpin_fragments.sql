@@ -12,13 +12,34 @@
 
 with
 
-trades as (
+sized as (
 
+    -- Blocks and prints without a side fill no bucket; their numbers still prove completeness.
     select
-        trades.*,
-        {{ native_size('trades', 'instruments') }} as quantity_native
+        trades.instrument_id,
+        trades.day_at,
+        trades.sequence,
+        trades.event_at,
+        trades.trade_id,
+        trades.available_at,
+        trades.quantity_base,
+        {{ native_size('trades', 'instruments') }} as quantity_native,
+        plan.bucket_lots,
+        plan.open_lots,
+        plan.open_bucket_lots,
+        plan.lot_native,
+        not trades.is_block and trades.side is not null as is_book,
+        trades.side = 'buy' as is_buy,
+        case when trades.side is null then 1 else 0 end as unsided,
+        case when trades.is_availability_assumed then 1 else 0 end as assumed,
+        case when trades.sequence is null then 1 else 0 end as unnumbered
 
     from {{ ref('stg_trades') }} as trades
+
+    inner join {{ ref('int_vpin_plan') }} as plan
+        on
+            trades.instrument_id = plan.instrument_id
+            and trades.day_at = plan.day_at
 
     left join {{ ref('stg_instruments') }} as instruments
         on
@@ -28,71 +49,68 @@ trades as (
 
 ),
 
-arrived as (
+lotted as (
 
     select
         *,
-        max(available_at) over so_far as known_at,
-        max(case when is_availability_assumed then 1 else 0 end) over so_far as assumed_count,
-        max(case when side is null then 1 else 0 end) over so_far as unsided_count,
         case
-            when max(case when sequence is null then 1 else 0 end) over so_far = 0
+            when is_book then cast(round(quantity_native / lot_native) as bigint)
+            else 0
+        end as lots,
+        case when is_book and is_buy then quantity_base else 0 end as bought_base,
+        case when is_book and not is_buy then quantity_base else 0 end as sold_base
+
+    from sized
+
+),
+
+arrived as (
+
+    -- Base coins bought and sold before each print: what a bucket holds is a difference of two.
+    select
+        instrument_id,
+        day_at,
+        event_at,
+        quantity_base,
+        quantity_native,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        lot_native,
+        is_book,
+        is_buy,
+        lots,
+        sum(case when is_book then 1 else 0 end) over so_far as place,
+        sum(lots) over so_far - lots as lots_before,
+        sum(bought_base) over so_far - bought_base as bought_before,
+        sum(sold_base) over so_far - sold_base as sold_before,
+        max(available_at) over so_far as known_at,
+        max(assumed) over so_far as assumed_count,
+        max(unsided) over so_far as unsided_count,
+        case
+            when max(unnumbered) over so_far = 0
                 then
-                    count(sequence) over so_far
-                    / cast(max(sequence) over so_far - min(sequence) over so_far + 1 as double)
+                    row_number() over so_far
+                    / cast(sequence - first_value(sequence) over so_far + 1 as double)
         end as coverage
 
-    from trades
+    from lotted
 
     window so_far as (
         partition by instrument_id, day_at
         order by sequence asc nulls last, event_at asc nulls last, trade_id asc nulls last
         rows between unbounded preceding and current row
     )
-
-),
-
-sized as (
-
-    select
-        arrived.*,
-        plan.bucket_lots,
-        plan.open_lots,
-        plan.open_bucket_lots,
-        plan.lot_native,
-        cast(round(arrived.quantity_native / plan.lot_native) as bigint) as lots,
-        arrived.side = 'buy' as is_buy
-
-    from arrived
-
-    inner join {{ ref('int_vpin_plan') }} as plan
-        on
-            arrived.instrument_id = plan.instrument_id
-            and arrived.day_at = plan.day_at
-
-    where not arrived.is_block and arrived.side is not null
 
 ),
 
 prints as (
 
-    -- Base coins bought and sold before each print: what a bucket holds is a difference of two.
-    select
-        *,
-        row_number() over so_far as place,
-        sum(lots) over so_far - lots as lots_before,
-        sum(case when is_buy then quantity_base else 0 end) over so_far
-        - case when is_buy then quantity_base else 0 end as bought_before,
-        sum(case when is_buy then 0 else quantity_base end) over so_far
-        - case when is_buy then 0 else quantity_base end as sold_before
+    select *
 
-    from sized
+    from arrived
 
-    window so_far as (
-        partition by instrument_id, day_at
-        order by sequence asc nulls last, event_at asc nulls last, trade_id asc nulls last
-        rows between unbounded preceding and current row
-    )
+    where is_book
 
 ),
 

@@ -40,20 +40,10 @@ timed as (
 
     {{ latencies_joined('trades', 'source.event_at') }}
 
-),
-
-ranked as (
-
-    select
-        *,
-        {{ place_among_equals(['day_at', 'instrument_id', 'trade_id', 'event_at']) }}
-
-    from timed
-
-    where available_at <= {{ as_of() }}
-
 )
 
+-- The gate lets one row of a key into a partition; asking again of every print would double the
+-- cost of a day.
 select
     venue,
     underlying,
@@ -78,6 +68,6 @@ select
     is_liquidation,
     aggressor_sign
 
-from ranked
+from timed
 
-where place_among_equals = 1
+where available_at <= {{ as_of() }}
