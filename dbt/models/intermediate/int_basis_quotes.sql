@@ -21,16 +21,25 @@ quotes as (
 
 ),
 
+-- Book and ticker come apart: of each measure the bin's last value counts.
 newest as (
 
     select
-        *,
-        row_number() over (
-            partition by instrument_id, bin_end_at
-            order by snapshot_at desc nulls last
-        ) as age_rank
+        venue,
+        underlying,
+        instrument_id,
+        bin_end_at,
+        max(snapshot_at) as snapshot_at,
+        {{ last_by('mid_price', ['snapshot_at']) }} as mid_price,
+        {{ last_by('mark_price', ['snapshot_at']) }} as mark_price,
+        {{ last_by('last_price', ['snapshot_at']) }} as last_price,
+        {{ last_by('index_price', ['snapshot_at']) }} as index_price,
+        max(available_at) as available_at,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
 
     from quotes
+
+    group by venue, underlying, instrument_id, bin_end_at
 
 )
 
@@ -58,5 +67,3 @@ inner join {{ ref('stg_instruments') }} as instruments
         newest.instrument_id = instruments.instrument_id
         and newest.snapshot_at >= instruments.valid_from
         and newest.snapshot_at < instruments.valid_to
-
-where newest.age_rank = 1

@@ -31,10 +31,7 @@ timed as (
         source.open_interest_contracts,
         source.open_interest_base,
         source.open_interest_usd,
-        source.volume_24h_usd,
-        case
-            when source.bid_price <= source.ask_price then (source.bid_price + source.ask_price) / 2
-        end as mid_price
+        source.volume_24h_usd
 
     from source
 
@@ -42,40 +39,40 @@ timed as (
 
 ),
 
-ranked as (
+-- The book and the ticker of an instrument are two feeds: at one stamp each tells a part.
+told as (
 
     select
-        *,
-        {{ place_among_equals(['day_at', 'instrument_id', 'snapshot_at']) }}
+        venue,
+        underlying,
+        instrument_id,
+        day_at,
+        snapshot_at,
+        max(received_at) as received_at,
+        max(available_at) as available_at,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
+        max(bid_price) as bid_price,
+        max(bid_quantity_base) as bid_quantity_base,
+        max(ask_price) as ask_price,
+        max(ask_quantity_base) as ask_quantity_base,
+        max(mark_price) as mark_price,
+        max(index_price) as index_price,
+        max(last_price) as last_price,
+        max(open_interest_contracts) as open_interest_contracts,
+        max(open_interest_base) as open_interest_base,
+        max(open_interest_usd) as open_interest_usd,
+        max(volume_24h_usd) as volume_24h_usd
 
     from timed
 
     where available_at <= {{ as_of() }}
 
+    group by venue, underlying, instrument_id, day_at, snapshot_at
+
 )
 
 select
-    venue,
-    underlying,
-    instrument_id,
-    day_at,
-    snapshot_at,
-    received_at,
-    available_at,
-    is_availability_assumed,
-    bid_price,
-    bid_quantity_base,
-    ask_price,
-    ask_quantity_base,
-    mark_price,
-    index_price,
-    last_price,
-    open_interest_contracts,
-    open_interest_base,
-    open_interest_usd,
-    volume_24h_usd,
-    mid_price
+    *,
+    case when bid_price <= ask_price then (bid_price + ask_price) / 2 end as mid_price
 
-from ranked
-
-where place_among_equals = 1
+from told
