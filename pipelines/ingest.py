@@ -118,8 +118,8 @@ class _Run:
         """Import one file."""
         at = self.clock()
         if isinstance(job, Statement):
-            self.location.claim(self.world)
-            return [statements.bring(self.location, job, listings(self.location), at)]
+            known = listings(self.location)
+            return [statements.bring(self.location, job, known, self.world, at)]
         found = opening.digest(job.path)
         with TemporaryDirectory(dir=folder) as spool:
             intakes, instruments = intake.read(job, Path(spool), self._told(job.path))

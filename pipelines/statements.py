@@ -14,7 +14,7 @@ from pipelines.archives.portfolio import Listing
 from pipelines.feeds import FileReport
 from warehouse.contract import LAKE_TABLES
 from warehouse.lake import Check, Partition, Unit, commit, stage
-from warehouse.location import Location
+from warehouse.location import Location, World
 from warehouse.raw import Page, land
 
 VENUE = "portfolio"  # states of portfolios have a partition of their own
@@ -25,11 +25,16 @@ State = tuple[str, datetime, pl.DataFrame]
 
 
 def bring(
-    location: Location, statement: Statement, listings: Mapping[str, Listing], at: datetime
+    location: Location,
+    statement: Statement,
+    listings: Mapping[str, Listing],
+    world: World,
+    at: datetime,
 ) -> FileReport:
     """Commit the states of every portfolio in the file, its text kept as evidence.
 
-    Raises `SourceRefused` naming file, row, column and value; nothing of that file is committed.
+    Raises `SourceRefused` naming file, row, column and value; nothing of that file is committed,
+    and an empty folder stays empty.
     """
     table, path = LAKE_TABLES[statement.table], statement.path
     text = portfolio.text_of(statement)
@@ -39,6 +44,7 @@ def bring(
     ledger.add(audit)
     for number, reason in audit.refused.rows():
         raise SourceRefused(f"{path}: row {number}: {reason}")
+    location.claim(world)
     written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     raw = land(location, VENUE, [Page(path.name, text, written_at.isoformat())])
     days, outcomes = [], []
