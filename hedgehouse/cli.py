@@ -29,7 +29,7 @@ Data = Annotated[
     typer.Option("--data", help="Data folder; HEDGEHOUSE_DATA, else warehouse/data."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only, beside the rows asked for.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only, beside what was asked for.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="UTC date or time in the past.")]
 
 
@@ -142,7 +142,7 @@ def status(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> No
     from hedgehouse.reporting import status_fields, status_text
 
     fields = status_fields(_location(data))
-    _voice(as_json, quiet).result(fields, status_text(fields))
+    _voice(as_json, quiet).answer(fields, status_text(fields))
 
 
 @app.command()
@@ -151,7 +151,7 @@ def gaps(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> None
     from hedgehouse.reporting import gap_fields, gap_text
 
     fields = gap_fields(_location(data))
-    _voice(as_json, quiet).result(fields, gap_text(fields))
+    _voice(as_json, quiet).answer(fields, gap_text(fields))
 
 
 @app.command()
@@ -211,7 +211,7 @@ def doctor(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> in
         "findings": [{"subject": f.subject, "state": f.state, "text": f.text} for f in findings]
     }
     text = "\n".join(f"{f.state:4} {f.subject}: {f.text}" for f in findings)
-    _voice(as_json, quiet).result(fields, text)
+    _voice(as_json, quiet).answer(fields, text)
     return console.FAILED if any(f.state == "fail" for f in findings) else 0
 
 

@@ -65,11 +65,13 @@ class Voice:
     is_quiet: bool = False
 
     def result(self, fields: Mapping[str, Any], text: str) -> None:
-        """What a command came to, for a machine or for a person."""
-        if self.as_json:
-            write_out(json.dumps(fields, default=as_json, ensure_ascii=False))
-        elif not self.is_quiet:
-            write_out(text)
+        """What a deed came to, for a machine or for a person; `--quiet` spares the person."""
+        if self.as_json or not self.is_quiet:
+            self.answer(fields, text)
+
+    def answer(self, fields: Mapping[str, Any], text: str) -> None:
+        """What was asked for; `--quiet` does not hide it."""
+        write_out(json.dumps(fields, default=as_json, ensure_ascii=False) if self.as_json else text)
 
     def rows(self, frame: pl.DataFrame, text: str | None = None) -> None:
         """The rows that were asked for; `--quiet` does not hide them."""

@@ -247,9 +247,13 @@ def test_publish_and_rollback_move_the_pointer(said, tmp_path):
     assert "no generation before" in err
 
 
-def test_quiet_says_nothing_of_success(said, tmp_path):
+def test_quiet_says_nothing_of_success_and_still_answers_questions(said, tmp_path):
     location = small_world.folder(tmp_path / "data")
     assert said("publish", "--quiet", "--data", location.root) == (0, "", "")
+    for question in ("status", "gaps", "doctor"):
+        code, out, err = said(question, "--quiet", "--data", location.root)
+        assert (code, err) == (0, "")
+        assert out
 
 
 def test_a_lock_is_told_with_its_holder_and_exit_code_74(said, tmp_path):
