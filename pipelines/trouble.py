@@ -28,7 +28,7 @@ REFUSED_CLASSES = (
 # ccxt takes these for trouble with the network; they are about the question.
 REFUSED_STATUS = frozenset({400, 401, 404, 405, 410, 422, 451, 501})
 BY_STATUS = re.compile(r"\w+ (?:GET|POST|PUT|DELETE) ")  # begins an error that ccxt saw by status
-BANNED, LIMITED = 418, 429
+BANNED, LIMITED, SERVER_ERROR = 418, 429, 500
 UNEXPLAINED_ATTEMPTS = 3
 SHOWN = 120  # characters of an answer that a message quotes
 
@@ -69,9 +69,12 @@ class Patience:
         is_limit = isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection)
         if is_limit or (reply and reply.status == LIMITED):
             return Trouble(text, max(asked_s or 0.0, 2.0 ** (attempt - 1)), is_for_all=True)
-        if isinstance(error, REFUSED_CLASSES) or _is_refused_by_status(error, reply):
+        is_its_own = bool(reply and reply.status >= SERVER_ERROR)  # whatever the code in it
+        is_ours = isinstance(error, REFUSED_CLASSES) or _is_refused_by_status(error, reply)
+        if is_ours and not is_its_own:
             return Trouble(text, None)
-        if not isinstance(error, ccxt.NetworkError) and attempt >= UNEXPLAINED_ATTEMPTS:
+        is_explained = is_its_own or isinstance(error, ccxt.OperationFailed)
+        if not is_explained and attempt >= UNEXPLAINED_ATTEMPTS:
             return Trouble(f"{text}; asked {attempt} times", None)
         return Trouble(text, max(asked_s or 0.0, self._drawn(self.settings.backoff_s, attempt)))
 
