@@ -24,7 +24,7 @@ from warehouse.contract import BOOKS, INDEX_PRICES, INSTRUMENTS, QUOTES, Table
 
 MARKETS: tuple[Market, ...] = ("spot", "um", "cm")
 LISTED_FOR = timedelta(hours=1)  # the list is long and changes by the day
-PATIENCE = 2  # how often an answer with a hole is asked for again before the hole is believed
+PATIENCE = 3  # how often an answer with a hole is asked for again before the hole is believed
 MOMENT = timedelta(microseconds=1)
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from expectations.gate import ROW_NUMBER
-from pipelines.archives.base import SourceUnavailable
+from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.venues import offering
 from pipelines.venues.base import Fetched, Window
 from pipelines.venues.binance import Binance
@@ -284,3 +284,39 @@ def test_a_venue_that_serves_no_print_as_promised_is_unavailable(server, binance
     server.reaction = react
     with pytest.raises(SourceUnavailable, match="BTCUSDT"):
         spot_prints(binance)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        json({"code": -1000, "msg": "Unavailable"}, 503),
+        json({"code": -1016, "msg": "This service is no longer available."}, 503),
+        json({"code": -1001, "msg": "Internal error; unable to process your request."}, 500),
+        json({"code": -1003, "msg": "Way too many requests."}, 429, **{"Retry-After": "1"}),
+    ],
+)
+def test_trouble_of_the_venues_own_is_waited_out(refusal, server, binance, market):
+    market.prints["spot", SPOT] = a_day(10)
+    left = [4]
+
+    def react(asked: Asked) -> Said:
+        if by_time(asked) and left[0]:
+            left[0] -= 1
+            return refusal
+        return market.react(asked)
+
+    server.reaction = react
+    assert ids(spot_prints(binance)) == list(range(1_000, 1_010))
+
+
+def test_a_question_that_the_venue_refuses_is_not_asked_again(server, binance, market):
+    def react(asked: Asked) -> Said:
+        if by_time(asked):
+            return json({"code": -1121, "msg": "Invalid symbol."}, 400)
+        return market.react(asked)
+
+    market.prints["spot", SPOT] = a_day(3)
+    server.reaction = react
+    with pytest.raises(SourceRefused, match="BTCUSDT"):
+        spot_prints(binance)
+    assert sum(by_time(asked) for asked in server.asked) == 1
