@@ -1,6 +1,5 @@
 """How does an option exchange quote the mixture? Ticks, spreads, missing wings, stale quotes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,17 +108,10 @@ def quote(state: State, at_s: Floats, place: Ints) -> Quotes:
     absolute = at + epoch_us(state.day) / 1e6
     purpose = noise.key(state.seed, state.coin.name, "chain")
 
-    def draw(what: int, every_s: float = REQUOTE_S) -> Floats:
-        return noise.uniform(purpose + what, identity, absolute // every_s)
-
     worth = value(state, at, place)
-    is_stale = draw(1, STALE_S) < STALE_SHARE
-    bid, ask = _two_sides(state, at, place, draw)
-    if is_stale.any():
-        earlier = np.maximum(at[is_stale] - STALE_LAG_S - STALE_S, 0.0)
-        bid, ask = bid.copy(), ask.copy()
-        bid[is_stale], ask[is_stale] = _forgotten(state, earlier, place[is_stale])
+    bid, ask, is_stale = sides(state, at, place, worth)
     before = value(state, np.maximum(at - 1_800, 0.0), place)
+    lag = noise.uniform(purpose + 2, identity, absolute // STALE_S)
     has_traded = noise.uniform(purpose + 7, identity) < 0.7
     lots = [
         np.ceil(60 * np.exp(noise.normal(purpose + 20 + side, identity, absolute // REQUOTE_S)))
@@ -140,28 +132,35 @@ def quote(state: State, at_s: Floats, place: Ints) -> Quotes:
         ask_lots=lots[1].astype(np.int64),
         last=np.where(has_traded, tick_up(before.mark), np.nan),
         open_interest_lots=_open_interest(state, worth, place, identity, absolute),
-        lag_s=0.2 + 7.8 * draw(2, STALE_S) + STALE_LAG_S * is_stale,
+        lag_s=0.2 + 7.8 * lag + STALE_LAG_S * is_stale,
     )
 
 
-def _forgotten(state: State, at_s: Floats, place: Ints) -> tuple[Floats, Floats]:
-    """The quotes that stood at an earlier instant."""
+def sides(
+    state: State, at: Floats, place: Ints, worth: Valued
+) -> tuple[Floats, Floats, np.ndarray]:
+    """Bid and ask in coin, and whether they are of some minutes before because somebody forgot."""
+    identity = noise.keys(board(state).symbol)[place]
+    absolute = at + epoch_us(state.day) / 1e6
+    purpose = noise.key(state.seed, state.coin.name, "chain")
+    is_stale = noise.uniform(purpose + 1, identity, absolute // STALE_S) < STALE_SHARE
+    bid, ask = _two_sides(state, at, place, worth)
+    if is_stale.any():
+        earlier = np.maximum(at[is_stale] - STALE_LAG_S - STALE_S, 0.0)
+        of = place[is_stale]
+        bid[is_stale], ask[is_stale] = _two_sides(state, earlier, of, value(state, earlier, of))
+    return bid, ask, is_stale
+
+
+def _two_sides(state: State, at_s: Floats, place: Ints, worth: Valued) -> tuple[Floats, Floats]:
+    """Bid and ask on their ticks. Nobody bids for dust; some sides are empty."""
     identity = noise.keys(board(state).symbol)[place]
     absolute = at_s + epoch_us(state.day) / 1e6
     purpose = noise.key(state.seed, state.coin.name, "chain")
-    return _two_sides(
-        state,
-        at_s,
-        place,
-        lambda what: noise.uniform(purpose + what, identity, absolute // REQUOTE_S),
-    )
 
+    def draw(what: int) -> Floats:
+        return noise.uniform(purpose + what, identity, absolute // REQUOTE_S)
 
-def _two_sides(
-    state: State, at_s: Floats, place: Ints, draw: Callable[[int], Floats]
-) -> tuple[Floats, Floats]:
-    """Bid and ask in coin on their ticks. Nobody bids for dust; some sides are empty."""
-    worth = value(state, at_s, place)
     half, depth = half_spread(state, worth, place)
     lean = np.clip((draw(3) + draw(4) - 1) * 0.6, -0.5, 0.5)
     centre = worth.mark + half * lean

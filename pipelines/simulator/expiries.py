@@ -143,7 +143,8 @@ def _counts(
     spread = mixture.total_deviation(p, midnight.variance[days], t_years)
     depth = np.log(strike / forward[:, None]) / np.maximum(spread, 0.01)[:, None]
     busy = np.exp(-0.5 * (depth / 1.2) ** 2) / (1 + 10 * t_years[:, None])
-    rate = OPTION_TRADES[coin.name] * size * busy / 60
+    # even the far wings trade now and then
+    rate = OPTION_TRADES[coin.name] * size * np.maximum(busy, 0.005) / 60
     rate[days == place(expiry)] /= 3
     rng = stream(seed, coin.name, expiry.isoformat(), "counts")
     return np.where(first <= days[:, None], rng.poisson(rate), 0)

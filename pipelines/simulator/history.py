@@ -17,7 +17,8 @@ from pipelines.simulator.world import COINS, DAY_S, EPOCH, Coin, Floats, Ints, L
 
 Made = TypeVar("Made")
 DAY_US = DAY_S * 1_000_000
-KEPT_DAYS = 3  # in memory, of each kind and market
+KEPT_DAYS = 3  # in memory, of each kind and market; of a small world more
+MOST_KEPT_DAYS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class History:
         days = self._made.setdefault(kind, OrderedDict())
         if day not in days:
             days[day] = make()
-            while len(days) > KEPT_DAYS:
+            while len(days) > max(KEPT_DAYS, min(MOST_KEPT_DAYS, int(6 / self.size))):
                 days.popitem(last=False)
         days.move_to_end(day)
         return cast(Made, days[day])

@@ -73,7 +73,10 @@ def implied_vol(
     t_years: ArrayLike,
     is_call: ArrayLike,
 ) -> Floats:
-    """Black vol, annualised decimal, by bisection; NaN where no vol in (0, 8) gives the price."""
+    """Black vol, annualised decimal; NaN where no vol in (0, 8) gives the price.
+
+    Newton's steps, halved into the bracket where they would leave it.
+    """
     p, f, k, t, call = np.broadcast_arrays(price_forward, forward, strike, t_years, is_call)
     # the out-of-the-money twin has all the information and none of the cancellation
     is_in = np.where(call, f > k, f < k)
@@ -81,15 +84,28 @@ def implied_vol(
     twin_is_call = call ^ is_in
     high = 8.0 * np.sqrt(t)
     can = (value > 1e-12 * f) & (value < black(f, k, high, twin_is_call))
-    v, f, k, twin = (a[can] for a in (value, f, k, twin_is_call))
-    below, above = np.zeros(v.shape), high[can]
-    for _ in range(40):
-        middle = 0.5 * (below + above)
-        is_below = black(f, k, middle, twin) < v
-        below, above = np.where(is_below, middle, below), np.where(is_below, above, middle)
     found = np.full(value.shape, np.nan)
-    found[can] = 0.5 * (below + above) / np.sqrt(t[can])
+    deviation = _deviation(value[can], f[can], k[can], twin_is_call[can], high[can])
+    found[can] = deviation / np.sqrt(t[can])
     return found
+
+
+def _deviation(v: Floats, f: Floats, k: Floats, is_call: np.ndarray, high: Floats) -> Floats:
+    """The total deviation at which Black gives `v`, between zero and `high`."""
+    below, above = np.zeros(v.shape), high.copy()
+    s = np.clip(np.sqrt(2 * np.abs(np.log(f / k))), 0.02, 0.5 * high)  # where vega is greatest
+    for _ in range(40):
+        gap = black(f, k, s, is_call) - v
+        below, above = np.where(gap < 0, s, below), np.where(gap < 0, above, s)
+        d1 = np.log(f / k) / s + s / 2
+        slope = f * np.exp(-0.5 * d1 * d1) / math.sqrt(2 * math.pi)
+        step = s - gap / np.maximum(slope, 1e-300)
+        is_inside = (step > below) & (step < above)
+        following = np.where(is_inside, step, 0.5 * (below + above))
+        if np.all(np.abs(following - s) <= 1e-13 * (1 + s)):
+            break
+        s = following
+    return np.asarray(s)
 
 
 def greeks(

@@ -44,17 +44,17 @@ def prints(state: State) -> OptionPrints:
     sequence = listed.first_seq[place] + np.arange(len(place)) - starts
     at_us = (at * 1e3).astype(np.int64) * 1_000
     seconds = at_us / 1e6
-    q = chain.quote(state, seconds, place)
+    worth = chain.value(state, seconds, place)
+    bid, ask, _ = chain.sides(state, seconds, place, worth)
     sign = rng.choice(np.array([-1, 1]), len(place))
-    mark = np.maximum(q.mark, 0.0001)
-    bid = np.where(np.isnan(q.bid), np.maximum(chain.tick_down(mark), 0.0001), q.bid)
-    ask = np.where(np.isnan(q.ask), chain.tick_up(mark), q.ask)
+    mark = np.maximum(worth.mark, 0.0001)
+    bid = np.where(np.isnan(bid), np.maximum(chain.tick_down(mark), 0.0001), bid)
+    ask = np.where(np.isnan(ask), chain.tick_up(mark), ask)
     middle = chain.tick_up((bid + ask) / 2)
     inside = rng.random(len(place)) < INSIDE_SHARE
     price = np.where(inside, middle, np.where(sign > 0, ask, bid))
     is_block = rng.random(len(place)) < BLOCK_SHARE
     size = np.exp(1.2 * rng.standard_normal(len(place))) * np.where(is_block, 250, 8)
-    worth = chain.value(state, seconds, place)
     return OptionPrints(
         place=place,
         sequence=sequence,

@@ -245,12 +245,14 @@ def _net_usd(flows: dict[str, Flow], price: float) -> Floats:
 
 def _passing(push: Floats) -> Floats:
     """The part of an order's impact that fades, per second, on top of the part that stays."""
-    keep, value = float(np.exp(-1 / PASSING_S)), 0.0
-    path = [0.0]
-    for kick in (PASSING * push).tolist():
-        value = keep * value + kick
-        path.append(value)
-    return np.array(path)
+    block = 240  # seconds that are summed at once: long enough to be quick, short enough for floats
+    fades = np.exp(-np.arange(1, block + 1) / PASSING_S)
+    kicks = PASSING * push.reshape(-1, block)
+    own = np.cumsum(kicks / fades, axis=1) * fades * np.exp(1 / PASSING_S)
+    left = np.zeros(len(own))
+    for i in range(1, len(own)):
+        left[i] = own[i - 1, -1] + left[i - 1] * fades[-1]
+    return np.concatenate([[0.0], (own + left[:, None] * fades).ravel()])
 
 
 def _information(episodes: tuple[Episode, ...]) -> Floats:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -21,6 +21,7 @@ EXPIRED_DAYS = 4  # how long the venue still lists what has expired
 MOST_FUNDING = 744
 MOST_CANDLES = 5_000
 RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
+SETTLED_DAYS = 3  # in one page, however many rows are asked for
 DELIVERY_S = (7.5 * 3_600, 8 * 3_600)  # the index is averaged over this half hour
 
 
@@ -106,24 +107,31 @@ class Reference:
         coin = coin_of(params)
         kind = params.one_of("type", ("any", "settlement", "delivery", "bankruptcy"), "any")
         count = params.count(1_000, 20)
-        until = params.whole("search_start_timestamp", self.now_us // 1_000)
-        skip = params.whole("continuation", 0)
+        now_ms = self.now_us // 1_000
+        until = min(params.whole("search_start_timestamp", now_ms), now_ms)
+        word = params.text("continuation", "none")
+        if word != "none":
+            until, skip = _continued(word)
+        else:
+            skip = 0
         rows: list[dict[str, object]] = []
-        day = day_of(min(until * 1_000, self.now_us))
-        while len(rows) <= skip + count and day > EPOCH:
-            due = datetime.combine(day, time(8), UTC)
-            if due.timestamp() * 1_000 <= min(until, self.now_us // 1_000):
-                rows += [r for r in self._settled(coin, day) if kind in ("any", r["type"])]
+        day = day_of(until * 1_000)
+        if _due_ms(day) > until:
             day -= timedelta(days=1)
-            if kind == "bankruptcy":
-                break
-        page = rows[skip : skip + count]
-        more = str(skip + count) if len(rows) > skip + count else "none"
-        return _json({"settlements": page, "continuation": more})
+        for _ in range(SETTLED_DAYS):
+            if day <= EPOCH or kind == "bankruptcy":
+                return _json({"settlements": rows, "continuation": "none"})
+            found = [r for r in self._settled(coin, day) if kind in ("any", r["type"])][skip:]
+            room = count - len(rows)
+            rows += found[:room]
+            if len(found) > room:
+                return _settlements(rows, _due_ms(day), skip + room)
+            day, skip = day - timedelta(days=1), 0
+        return _settlements(rows, _due_ms(day), 0)
 
     def _settled(self, coin: Coin, day: date) -> list[dict[str, object]]:
         state = self.history.state(coin, day)
-        price, at_ms = delivery_price(self.history, coin, day), epoch_us(day) // 1_000 + 8 * HOUR_MS
+        price, at_ms = delivery_price(self.history, coin, day), _due_ms(day)
         tape = self.history.tape(coin, day)
         rows: list[dict[str, object]] = []
         for place, symbol in enumerate(tape.symbols):
@@ -216,6 +224,22 @@ class Reference:
             return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
         at, price, amount = (np.concatenate(column) for column in zip(*parts, strict=True))
         return at, price, amount
+
+
+def _settlements(rows: list[dict[str, object]], until: int, skip: int) -> Answer:
+    """A page, and where the next one begins: at a day's settlements, some of them left out."""
+    return _json({"settlements": rows, "continuation": f"{until}.{skip}"})
+
+
+def _continued(word: str) -> tuple[int, int]:
+    until, dot, skip = word.partition(".")
+    if not (dot and until.isdecimal() and skip.isdecimal()):
+        raise invalid("continuation", "wrong format")
+    return int(until), int(skip)
+
+
+def _due_ms(day: date) -> int:
+    return epoch_us(day) // 1_000 + 8 * HOUR_MS
 
 
 def future(listing: Listing) -> dict[str, object]:
