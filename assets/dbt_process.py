@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from assets import plan
 
@@ -23,11 +24,13 @@ def main() -> int:
     """Parse, seed, run every planned step, test; stop at the first that fails."""
     request = json.loads(sys.stdin.read())
     finished: set[str] = set()
-    runner = dbtRunner(callbacks=[lambda event: _report(event, finished)])
+    told = [lambda event: _report(event, finished)]
     options: list[str] = request["options"]
-    parsed = runner.invoke(["parse", *options])
-    if not parsed.success:
+    parsed = dbtRunner(callbacks=told).invoke(["parse", *options])
+    if not isinstance(parsed.result, Manifest):
         return _ended(parsed, "parse")
+    # With the project at hand no later call reads it again.
+    runner = dbtRunner(manifest=parsed.result, callbacks=told)
     manifest = json.loads((Path(request["target"]) / "manifest.json").read_text())
     planned = plan.steps(
         plan.models(manifest),
