@@ -13,6 +13,7 @@ from pipelines.settings import Settings
 from pipelines.transport import Answer, Session, Transport
 from pipelines.universe import Market
 from pipelines.venues import binance_days, binance_listing, binance_states
+from pipelines.venues import binance_proofs as proofs
 from pipelines.venues import binance_rows as rows
 from pipelines.venues.base import Fetched, Proof, Venue, Window, snapshot_unit
 from pipelines.venues.binance_endpoints import QUESTIONS
@@ -84,7 +85,7 @@ class Binance(Venue):
             raw = session.land()
         states = joined(parts, QUOTES)
         merged = rows.snapshot(at, [states.rows[QUOTES.name]])
-        proof = Proof("complete", f"all {len(items)} instruments that are trading")
+        proof = proofs.of_states(len(items), states.refused.height)
         source = Source(snapshot_unit(underlying, at), at.date(), raw, texts(parts))
         yield from pieces(
             replace(states, rows=dict(states.rows) | {QUOTES.name: merged}),
@@ -114,9 +115,10 @@ class Binance(Venue):
     def _snapshot(
         self, table: Table, underlying: str, at: datetime, parts: list[Part], raw: tuple[str, ...]
     ) -> Iterator[Fetched]:
+        states = joined(parts, table)
+        proof = proofs.of_states(len(parts), states.refused.height)
         source = Source(snapshot_unit(underlying, at), at.date(), raw, texts(parts))
-        proof = Proof("complete", f"all {len(parts)} instruments that are trading")
-        yield from pieces(joined(parts, table), source, table=table.name, proof=proof)
+        yield from pieces(states, source, table=table.name, proof=proof)
 
     def _session(self, table: str, subject: str, at: datetime) -> Session:
         return self.transport.session(self.slug, f"{table} {subject}@{at.isoformat()}")

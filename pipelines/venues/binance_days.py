@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from pipelines.archives.base import SourceUnavailable
 from pipelines.transport import Answer, Session
 from pipelines.venues import binance_proofs as proofs
 from pipelines.venues import binance_rows as rows
 from pipelines.venues.base import DAY, Fetched, Row, Window, milliseconds
 from pipelines.venues.binance_endpoints import PAGE, QUESTIONS
 from pipelines.venues.binance_listing import Listed
+from pipelines.venues.binance_reading import Read
 from pipelines.venues.binance_states import texts_of
 from pipelines.venues.binance_tape import Candle, Tape
 from pipelines.venues.pieces import Source, pieces
@@ -75,6 +77,28 @@ def paid(session: Session, item: Listed, window: Window, now: datetime) -> Itera
         item.instrument.instrument_id, day, raw, texts_of([page]), window.holds("event_at")
     )
     yield from pieces(decoded, source, table=FUNDING.name, proof=proof)
+
+
+def premiums(session: Session, item: Listed, window: Window) -> Read:
+    """The premium index of a perpetual, minute by minute: open, high, low, close as fractions.
+
+    Funding follows from it. No table of the lake has it, so rows are handed over as they are read.
+    """
+    endpoint = QUESTIONS[item.market].premium_candles
+    if endpoint is None:
+        raise ValueError(f"binance {item.symbol}: the {item.market} market has no premium index")
+    pages, start_ms = [], window.start_ms
+    while start_ms < window.end_ms:
+        span = {"startTime": start_ms, "endTime": window.end_ms - 1, "limit": PAGE}
+        answer = session.ask(endpoint, {"symbol": item.symbol, "interval": "1m"} | span)
+        starts = [row[0] for row in answer.rows if isinstance(row, list) and type(row[0]) is int]
+        if not starts:
+            break
+        if max(starts) < start_ms:
+            raise SourceUnavailable(f"binance {item.symbol}: premium index stuck at {start_ms}")
+        pages.append(answer.page)
+        start_ms = max(starts) + 1
+    return rows.candles(item.subject(window.start.date()), pages)
 
 
 def _piece(session: Session, item: Listed, window: Window, answers: Sequence[Answer]) -> Fetched:

@@ -46,7 +46,8 @@ def _state(tape: Tape, volume: float, refused: int, *, counts_all: bool) -> tupl
         return "unprovable", f" without a hole, but {' and '.join(faults)}"
     start = f"id {tape.before} before" if tape.before != -1 else "the first of all"
     end = f"id {tape.after} after" if tape.after is not None else "to the day's volume"
-    return "complete", f" without a hole, joined to {start} and {end}"
+    doubt = "; the venue's own candle counts otherwise" if is_same is False else ""
+    return "complete", f" without a hole, joined to {start} and {end}{doubt}"
 
 
 def _without_prints(tape: Tape) -> tuple[Status, str]:
@@ -61,6 +62,13 @@ def _agrees(tape: Tape, volume: float, *, counts_all: bool) -> bool | None:
         return None
     is_same = isclose(tape.candle.volume, volume, rel_tol=1e-9, abs_tol=1e-9)
     return is_same and (tape.candle.count == tape.count or not counts_all)
+
+
+def of_states(instruments: int, refused: int) -> Proof:
+    """Of one moment's states of so many instruments."""
+    if refused:
+        return Proof("gap", f"of {instruments} instruments {refused} answers are in quarantine")
+    return Proof("complete", f"all {instruments} instruments that are trading")
 
 
 def of_funding(instrument_id: str, window: Window, rows: pl.DataFrame, now: datetime) -> Proof:

@@ -65,9 +65,11 @@ class Market:
                 return json([s for s in own if low <= s["fundingTime"] <= high])
             case "fundingInfo":
                 return json(self.declared)
-            case "indexPriceKlines":
-                starts = range(int(params["startTime"]), int(params["endTime"]), 60_000)
-                return json([candle_of(start, 60_000, [60_000.0], 0.0, 0) for start in starts])
+            case "indexPriceKlines" | "premiumIndexKlines":
+                value = 60_000.0 if name == "indexPriceKlines" else -0.0005
+                first = -(-int(params["startTime"]) // 60_000) * 60_000
+                starts = range(first, int(params["endTime"]), 60_000)[: int(params["limit"])]
+                return json([candle_of(start, 60_000, [value], 0.0, 0) for start in starts])
         state = self.state(market, symbol, name, params)
         is_list = market == "cm" and name in ("bookTicker", "24hr", "premiumIndex")
         return json([state] if is_list else state)

@@ -9,6 +9,7 @@ import pytest
 from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.venues.base import Fetched
 from pipelines.venues.binance import Binance
+from pipelines.venues.binance_days import premiums
 from pipelines.venues.pieces import TABLES
 from tests.misbehaving import Asked, Said, Server, json, serving
 from tests.venues.binance_market import HOUR_MS, INVERSE, PERP, WINDOW, Market, moment, opened
@@ -208,6 +209,17 @@ def test_an_interval_that_shortens_within_the_day_is_seen_at_once(binance, marke
     market.settlements = settled(PERP, range(-72, 9, 8)) + settled(PERP, range(9, 25))
     (perp,) = by_unit(binance.funding("BTC", WINDOW), PERP_ID)
     assert perp.frame["interval_s"].to_list() == [28_800, 28_800] + [3_600] * 15
+
+
+def test_the_premium_index_comes_minute_by_minute_and_may_be_negative(server, binance, market):
+    market.now = WINDOW.end + timedelta(hours=1)
+    (item,) = [i for i in binance._list_of("um", NOON) if i.symbol == PERP]
+    with binance.transport.session("binance", "premiums") as session:
+        found = premiums(session, item, WINDOW)
+    assert found.refused.is_empty()
+    assert found.frame["event_at"].is_unique().all()
+    assert found.frame.height == 24 * 60
+    assert found.frame["open"].unique().to_list() == [-0.0005]
 
 
 def test_frames_have_the_columns_of_their_tables(binance, market):
