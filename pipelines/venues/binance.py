@@ -7,6 +7,7 @@ are states: what was not asked for in time cannot be had later.
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from pipelines.archives.base import SourceRefused
 from pipelines.settings import Settings
@@ -79,8 +80,9 @@ class Binance(Venue):
         self._demand_now(QUOTES.name, at)
         items = self._trading(underlying, at)
         with self._session(QUOTES.name, underlying, at) as session:
-            declared_s = binance_states.declared(session)
-            told = [binance_states.quotes(session, item, at, declared_s) for item in items]
+            declared = binance_states.declared(session)
+            asked = partial(binance_states.quotes, session, at=at, declared_s=declared.declared_s)
+            told = [asked(item) for item in items]
             parts = [part for answers in told for part in answers]
             raw = session.land()
         states = joined(parts, QUOTES)
@@ -92,6 +94,7 @@ class Binance(Venue):
             source,
             table=QUOTES.name,
             proof=proof,
+            notices=declared.notices,
         )
 
     def books(self, underlying: str, at: datetime) -> Iterator[Fetched]:

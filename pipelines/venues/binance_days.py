@@ -64,11 +64,11 @@ def paid(session: Session, item: Listed, window: Window, now: datetime) -> Itera
                 return f"holds a settlement of {stamp}"
         return None
 
-    declared = session.ask(asked.intervals, {}).page
+    declared = rows.intervals([session.ask(asked.intervals, {}).page])
     span = {"startTime": start_ms, "endTime": end_ms, "limit": PAGE}
     page = session.ask(asked.funding, {"symbol": item.symbol} | span, fault).page
     subject = item.subject(window.start.date())
-    decoded = rows.settlements(subject, [page], rows.intervals([declared]))
+    decoded = rows.settlements(subject, [page], declared.declared_s)
     proof = proofs.of_funding(
         item.instrument.instrument_id, window, decoded.rows[FUNDING.name], now
     )
@@ -76,7 +76,7 @@ def paid(session: Session, item: Listed, window: Window, now: datetime) -> Itera
     source = Source(
         item.instrument.instrument_id, day, raw, texts_of([page]), window.holds("event_at")
     )
-    yield from pieces(decoded, source, table=FUNDING.name, proof=proof)
+    yield from pieces(decoded, source, table=FUNDING.name, proof=proof, notices=declared.notices)
 
 
 def premiums(session: Session, item: Listed, window: Window) -> Read:

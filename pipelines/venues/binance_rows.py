@@ -5,6 +5,7 @@ cannot be read is refused with a reason: rows kept and rows refused are all that
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -116,11 +117,27 @@ def day_tickers(subject: Subject, pages: Sequence[Page], form: Form = wire.DAY_T
     return decoded(found, (QUOTES, rows))
 
 
-def intervals(pages: Sequence[Page]) -> dict[str, int]:
-    """Seconds between settlements by symbol, of those symbols for which the venue declares it."""
-    frame, _ = typed([page.text for page in pages], wire.FUNDING_INFO.shape)
-    hours = frame.rename(dict(wire.FUNDING_INFO.names)).filter(pl.col("interval_hours") > 0)
-    return dict(hours.select("symbol", pl.col("interval_hours") * 3_600).iter_rows())
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """Seconds between settlements by symbol, where the venue declares them; rows it cannot mean."""
+
+    declared_s: Mapping[str, int]
+    refused: int
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        text = f"{self.refused} declarations of funding intervals cannot be read"
+        return (text,) if self.refused else ()
+
+
+def intervals(pages: Sequence[Page]) -> Intervals:
+    """What the venue declares: only symbols whose interval or cap was ever changed are told."""
+    frame, refused = typed([page.text for page in pages], wire.FUNDING_INFO.shape)
+    hours = frame.rename(dict(wire.FUNDING_INFO.names))
+    known_hours = hours.filter(pl.col("interval_hours") > 0)
+    seconds = known_hours.select("symbol", pl.col("interval_hours") * 3_600)
+    count = refused.height + hours.height - known_hours.height
+    return Intervals(dict(seconds.iter_rows()), count)
 
 
 def settlements(

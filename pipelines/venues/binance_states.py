@@ -27,7 +27,7 @@ Part = tuple[Decoded, Answer]
 Texts = Callable[[Sequence[int]], Mapping[int, str]]
 
 
-def declared(session: Session) -> dict[str, int]:
+def declared(session: Session) -> rows.Intervals:
     """Seconds between settlements by symbol, where the venue declares them."""
     endpoints = [asked.intervals for asked in QUESTIONS.values() if asked.intervals]
     return rows.intervals([session.ask(endpoint, {}).page for endpoint in endpoints])

@@ -212,6 +212,42 @@ def changed(
     return found
 
 
+FORMS = {name: form for name, form in vars(wire).items() if isinstance(form, wire.Form)}
+GOOD = {
+    "integer": 17,
+    "number": 1.5,
+    "decimal": "1.5",
+    "text": "BTCUSDT",
+    "flag": True,
+    "levels": [["1.5", "2"]],
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_no_form_takes_a_row_without_a_field_or_with_another_type_in_it(name):
+    shape = FORMS[name].shape
+    whole = {field: GOOD[wire_type] for field, wire_type in shape.fields.items()}
+    assert reasons_of([whole], shape) == []
+    for field, wire_type in shape.fields.items():
+        is_required = field in shape.required
+        damaged_rows = changed(whole, field, wire_type, is_required=is_required)
+        if wire_type == "levels":  # whether levels are a book is told after this
+            told_later = ([["1", "x"]], [["1"]], [["1", None]])
+            damaged_rows = [row for row in damaged_rows if row.get(field) not in told_later]
+        for row in damaged_rows:
+            (reason,) = reasons_of([row], shape)
+            assert reason.startswith(field)
+    if shape.places:
+        cells = list(whole.values())
+        assert reasons_of([cells], shape) == []
+        assert reasons_of([cells[:3]], shape) == [f"{shape.places[3]}_missing"]
+
+
+def reasons_of(came: list[Any], shape: Shape) -> list[str]:
+    _, refused = typed([json.dumps(came)], shape)
+    return refused["reason"].to_list()
+
+
 # ---------- any text at all
 anything = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),

@@ -160,7 +160,9 @@ def test_every_answer_of_the_rest_collection_decodes_or_is_counted(recorded):
             kept, refused = of_list(market_of(path, params), page)
             assert (kept, refused.height) == (len(data["symbols"]), 0)
         elif name == "fundingInfo":
-            assert len(rows.intervals([page])) == len(data or [])
+            found = rows.intervals([page])
+            assert len(found.declared_s) == len(data or [])
+            assert found.refused == (data is None)
         elif method == "GET" and name in REST:
             kept, refused = REST[name](subject_of(path, params), [page])
             assert kept + refused.height == len(list(rows_of([page.text])))
