@@ -1,15 +1,8 @@
-{{
-    config(
-        materialized='incremental',
-        incremental_strategy='microbatch',
-        event_time='snapshot_at',
-        batch_size='day',
-        begin='2010-01-01',
-        lookback=0,
-        concurrent_batches=false,
-        tags=['daily'],
-    )
-}}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='microbatch',
+    event_time='snapshot_at',
+) }}
 
 with
 

@@ -2,12 +2,7 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='day_at',
-    batch_size='day',
-    begin='2010-01-01',
-    lookback=0,
-    concurrent_batches=false,
-    tags=['daily'],
-    meta={'carries_state': true}
+    meta={'carries_state': true},
 ) }}
 
 with

@@ -2,11 +2,6 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='minute_at',
-    batch_size='day',
-    begin='2010-01-01',
-    lookback=0,
-    concurrent_batches=false,
-    tags=['daily']
 ) }}
 
 with
