@@ -1,4 +1,4 @@
-"""What tests share: the places of outside data, and one small simulated world that is built once."""
+"""What tests share: where outside data is, and one small simulated world, built once."""
 
 import fcntl
 import os
