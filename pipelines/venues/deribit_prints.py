@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
+import polars as pl
+
 from pipelines.archives.base import SourceRefused
 from pipelines.transport import Session, Transport
 from pipelines.universe import Instrument
@@ -31,14 +33,16 @@ def prints(transport: Transport, item: Instrument, window: Window) -> Iterator[F
     with transport.session(item.venue, f"trades {name}@{window.start.isoformat()}") as session:
         tape = Tape(session, name, item.instrument_id, window, transport.clock())
         pages: list[Page] = []
+        known: list[pl.DataFrame | None] = []
         for answer in tape.pages():
             if len(pages) == CHUNK_PAGES:
-                yield from cutter.cut(pages, session.land(), lambda: (None, ()))
-                pages = []
+                yield from cutter.cut(pages, known, session.land(), lambda: (None, ()))
+                pages, known = [], []
             pages.append(answer.page)
+            known.append(wire.columns(answer.rows, wire.TRADE))
         told = _candle(session, name, window, transport.clock())
         raw = session.land()
-    yield from cutter.cut(pages, raw, lambda: cutter.proven(tape, told))
+    yield from cutter.cut(pages, known, raw, lambda: cutter.proven(tape, told))
 
 
 def source_of(
@@ -85,12 +89,18 @@ class _Cutter:
     def cut(
         self,
         pages: Sequence[Page],
+        known: Sequence[pl.DataFrame | None],
         raw: tuple[str, ...],
         proven: Proven,
     ) -> list[Fetched]:
         """Pieces of these pages; `proven` is asked once their rows are counted."""
         before = self.received
-        decoded = rows.trades(pages, self.window.start.date(), rows_before=before)
+        decoded = rows.trades(
+            pages,
+            self.window.start.date(),
+            rows_before=before,
+            known=known,
+        )
         trades = decoded.rows[TRADES.name]
         inside = trades.filter(self.window.holds("event_at"))
         self.received += trades.height + decoded.refused.height

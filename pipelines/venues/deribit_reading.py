@@ -71,9 +71,10 @@ def read(
     day: date | None,
     stamp: str | None = "timestamp",
     unit: Unit = "ms",
+    known: Sequence[pl.DataFrame | None] | None = None,
 ) -> Read:
     """The rows of all pages. With a `day` they name their instruments, dated then."""
-    frame, refused = wire.read([page.text for page in pages], form)
+    frame, refused = wire.read([page.text for page in pages], form, known)
     received = pl.Series([datetime.fromisoformat(p.received_at) for p in pages], dtype=INSTANT)
     frame = frame.with_columns(received.gather(frame[PAGE]).alias("received_at"))
     found = Read(frame, refused, frozenset())

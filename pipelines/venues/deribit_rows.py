@@ -35,11 +35,19 @@ LIQUIDATED = {"T": ["taker"], "M": ["maker"], "MT": ["taker", "maker"], "none": 
 
 
 def trades(
-    pages: Sequence[Page], day: date, form: Form = wire.TRADE, *, rows_before: int = 0
+    pages: Sequence[Page],
+    day: date,
+    form: Form = wire.TRADE,
+    *,
+    rows_before: int = 0,
+    known: Sequence[pl.DataFrame | None] | None = None,
 ) -> Decoded:
-    """Prints, and of forced ones the sides that were liquidated. `day` dates contract sizes."""
+    """Prints, and of forced ones the sides that were liquidated. `day` dates contract sizes.
+
+    Rows are numbered after `rows_before`; `known` are each page's columns, where made.
+    """
     found = (
-        read(pages, form, day)
+        read(pages, form, day, known=known)
         .numbered_after(rows_before)
         .without(
             pl.when(~pl.col("direction").is_in(["buy", "sell"]))

@@ -45,6 +45,10 @@ class Tape:
     holes: list[Gap] = field(default_factory=list)
     _hosts: list[str | None] = field(default_factory=lambda: [None, HISTORY])
     _latest: tuple[int, int] | None = None  # number and stamp of the print met last
+    _bounds: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._bounds = (self.window.start_ms, self.window.end_ms)
 
     def pages(self) -> Iterator[Answer]:
         """Every page with prints of the window, in order."""
@@ -93,26 +97,30 @@ class Tape:
     def _span(self, low: int, high: int) -> "Span":
         """The prints numbered `low` to `high`, asked for until they are there or nobody has any."""
         span = Span(low, high)
-        span.add(self._page(low, high))
+        span.add(*self._page(low, high))
         if high not in span.stamps:
             newest = self._newest()
             span.top = min(high, newest[0] if newest else low - 1)
         tries = 0
         while (missing := span.missing()) and tries < FRUITLESS:
             host = self._hosts[tries % len(self._hosts)]
-            span.add(self._page(missing[0], missing[-1], host))
+            span.add(*self._page(missing[0], missing[-1], host))
             tries = tries + 1 if len(span.missing()) == len(missing) else 0
         return span
 
-    def _page(self, low: int, high: int, *hosts: str | None) -> Answer:
+    def _page(self, low: int, high: int, *hosts: str | None) -> tuple[Answer, Stamps]:
+        found: Stamps = {}
+
         def fault(rows: Sequence[Any]) -> str | None:
-            for number in numbers(rows):
-                if not low <= number <= high:
-                    return f"holds print {number}, which is not among {low} to {high}"
-            return None
+            nonlocal found
+            found = numbers(rows)
+            least, most = min(found, default=low), max(found, default=high)
+            if low <= least and most <= high:
+                return None
+            return f"holds prints {least} to {most}, where {low} to {high} were asked for"
 
         params = {"start_seq": low, "end_seq": high, "count": PAGE, "sorting": "asc"}
-        return self._ask(BY_NUMBER, params, fault, *hosts)
+        return self._ask(BY_NUMBER, params, fault, *hosts), found
 
     def _ask(
         self,
@@ -125,10 +133,8 @@ class Tape:
         full = {"instrument_name": self.name, **params}
 
         def wrong(rows: Sequence[Any]) -> str | None:
-            for row in rows:
-                name = row.get("instrument_name") if isinstance(row, dict) else None
-                if isinstance(name, str) and name != self.name:
-                    return f"holds a print of {name}"
+            if stranger := _stranger(rows, self.name):
+                return f"holds a print of {stranger}"
             return fault(rows) if fault else None
 
         *others, last = hosts or tuple(self._hosts)
@@ -143,24 +149,41 @@ class Tape:
         """Follow the numbers: where the window begins and ends, and what is missing between."""
         if self._latest is None:
             self._latest = (min(span.stamps, default=1) - 1 if span.low > 1 else 0, 0)
+        if not self._is_all_inside(span):
+            self._note_each(span)
+        if span.is_end:
+            self._note_hole(span.top + 1, self._bounds[1])
+
+    def _is_all_inside(self, span: "Span") -> bool:
+        """Whether the page joins the one before, has no hole, and lies within the window."""
+        start, end = self._bounds
+        is_joined = self._latest is not None and self._latest[0] == span.low - 1
+        if not (is_joined and len(span.stamps) == span.high - span.low + 1):
+            return False
+        if not start <= min(span.stamps.values()) <= max(span.stamps.values()) < end:
+            return False
+        stamp = span.stamps[span.high]
+        self.first, self.last, self.last_at = self.first or span.low, span.high, moment(stamp)
+        self._latest = (span.high, stamp)
+        return True
+
+    def _note_each(self, span: "Span") -> None:
+        start, end = self._bounds
         for number in sorted(span.stamps):
             stamp = span.stamps[number]
             self._note_hole(number, stamp)
             self._latest = (number, stamp)
-            if stamp < self.window.start_ms:
+            if stamp < start:
                 self.before = number
-            elif stamp < self.window.end_ms:
-                self.first, self.last = self.first or number, number
-                self.last_at = moment(stamp)
+            elif stamp < end:
+                self.first, self.last, self.last_at = self.first or number, number, moment(stamp)
             else:
                 self.after = self.after or number
-        if span.is_end:
-            self._note_hole(span.top + 1, self.window.end_ms)
 
     def _note_hole(self, number: int, stamp: int) -> None:
         """Note the numbers between the print met last and this one, if they may be the window's."""
         latest, began = self._latest or (0, 0)
-        is_outside = stamp < self.window.start_ms or began >= self.window.end_ms
+        is_outside = stamp < self._bounds[0] or began >= self._bounds[1]
         if number <= latest + 1 or is_outside:
             return
         low, high = latest + 1, number - 1
@@ -205,9 +228,8 @@ class Span:
     def is_end(self) -> bool:
         return self.top < self.high
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, found: Stamps) -> None:
         """Take what is new in an answer; one that brings nothing is not kept."""
-        found = numbers(answer.rows)
         if not self.answers or found.keys() - self.stamps.keys():
             self.answers.append(answer)
             self.stamps |= found
@@ -226,6 +248,12 @@ class Span:
 
 def numbers(rows: Sequence[Any]) -> Stamps:
     """Stamps by number, of the rows that have both."""
+    try:
+        found = {row["trade_seq"]: row["timestamp"] for row in rows}
+    except (TypeError, KeyError):  # a damaged row, which decoding refuses
+        found = {}
+    if found and all(set(map(type, side)) == {int} for side in (found, found.values())):
+        return found
     return {
         row["trade_seq"]: row["timestamp"]
         for row in rows
@@ -233,3 +261,14 @@ def numbers(rows: Sequence[Any]) -> Stamps:
         and type(row.get("trade_seq")) is int
         and type(row.get("timestamp")) is int
     }
+
+
+def _stranger(rows: Sequence[Any], name: str) -> str | None:
+    """The name of another instrument, where a row has one."""
+    try:
+        if [row["instrument_name"] for row in rows].count(name) == len(rows):
+            return None
+    except (TypeError, KeyError):  # a damaged row, which decoding refuses
+        pass
+    names = [row.get("instrument_name") for row in rows if type(row) is dict]
+    return next((held for held in names if isinstance(held, str) and held != name), None)

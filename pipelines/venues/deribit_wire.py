@@ -9,12 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import orjson
 import polars as pl
 
+from expectations.gate import REFUSED, ROW_NUMBER
 from pipelines.venues import json_rows
-from pipelines.venues.json_rows import Shape, Type, typed
+from pipelines.venues.json_rows import PAGE, POLARS, Shape, Type, typed
 
 LEVELS = {"bids": "bid", "asks": "ask"}
+# What polars takes for a number, and is none: true.
+EXACT: Mapping[Type, frozenset[type]] = {
+    "integer": frozenset((int, type(None))),
+    "number": frozenset((int, float, type(None))),
+}
 NO_VALUE: list[object] = []  # is no value of any type: stands where a field is not even null
 
 
@@ -163,17 +171,45 @@ SETTLEMENT = Form(
 CANDLES = Form(("result",), Shape(_fields("text", "status")), is_single=True)
 
 
-def read(texts: Sequence[str], form: Form) -> tuple[pl.DataFrame, pl.DataFrame]:
+def read(
+    texts: Sequence[str], form: Form, known: Sequence[pl.DataFrame | None] | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The fields of `form` by row with `row_number` and `page`; refused rows (row_number, reason).
 
-    Clean lists are cut out of their envelope as text and never become Python objects.
+    `known` are the `columns` of each text, where they were made already. Where one page is damaged
+    the rows of all are looked at one by one.
     """
-    cut = [_cut(text, form) for text in texts]
-    if None not in cut:
-        frame, refused = typed([text for text in cut if text is not None], form.shape)
-        if refused.is_empty():
-            return frame, refused
-    return typed([json.dumps(_flat_rows(text, form)) for text in texts], form.shape)
+    frames = [columns(_loaded(text, form), form) for text in texts] if known is None else known
+    whole = [frame for frame in frames if frame is not None]
+    if len(whole) < len(frames) or not whole:
+        return typed([json.dumps(_flat_rows(text, form)) for text in texts], form.shape)
+    pages = np.repeat(np.arange(len(whole)), [frame.height for frame in whole])
+    frame = pl.concat(whole).with_columns(pl.Series(PAGE, pages))
+    numbers = pl.int_range(1, frame.height + 1, eager=True).alias(ROW_NUMBER)
+    return frame.with_columns(numbers), pl.DataFrame(schema=REFUSED)
+
+
+def columns(rows: Sequence[Any] | None, form: Form) -> pl.DataFrame | None:
+    """Rows as columns, or None where one has another make than the form's."""
+    if rows is None or form.is_single or form.nested or form.shape.places:
+        return None
+    kinds = form.shape.fields
+    try:
+        cells = _cells(rows, form)
+        series = [
+            pl.Series(name, cells.get(name, [None] * len(rows)), POLARS[kind], strict=True)
+            for name, kind in kinds.items()
+        ]
+    except (TypeError, KeyError, AttributeError, OverflowError):
+        return None
+    for name, held in cells.items():
+        if kinds[name] in EXACT and not set(map(type, held)) <= EXACT[kinds[name]]:
+            return None
+        if kinds[name] == "text" and "" in held:  # stands for none
+            return None
+    frame = pl.DataFrame(series)
+    is_whole = not any(frame[name].null_count() for name in form.shape.required)
+    return frame if is_whole else None
 
 
 def row_texts(texts: Sequence[str], form: Form, numbers: Sequence[int]) -> dict[int, str]:
@@ -188,18 +224,31 @@ def row_counts(texts: Sequence[str], form: Form) -> list[int]:
     return [len(_flat_rows(text, form)) for text in texts]
 
 
-def _cut(text: str, form: Form) -> str | None:
-    """The rows as text; None where they have to be looked at one by one."""
-    if form.is_single or form.shape.places:
+def _cells(rows: Sequence[Any], form: Form) -> dict[str, list[Any]]:
+    """Values by field. Where all rows have the fields of the first, they have no others."""
+    first = set(rows[0]) if rows else set()
+    needed = {*form.shape.required, *form.present}
+    is_uniform = len(set(map(len, rows))) == 1
+    if is_uniform:
+        needed |= first & form.shape.fields.keys()
+        others = first - needed
+        is_uniform = all(name in row for name in others for row in rows)
+    cells = {name: [row[name] for row in rows] for name in needed}
+    if not is_uniform:
+        optional = form.shape.optional.keys() - needed
+        cells |= {name: [row.get(name) for row in rows] for name in optional}
+    return cells
+
+
+def _loaded(text: str, form: Form) -> list[Any] | None:
+    """The rows inside their envelope; None where they are not there as a list."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
         return None
-    mark = f'"{form.path[-1]}":['
-    start, end = text.find(mark), text.rfind("]")
-    if start < 0 or end < start:
-        return None
-    rows = text[start + len(mark) - 1 : end + 1]
-    count = rows.count("},{") + 1
-    is_whole = all(rows.count(f'"{name}":') >= count for name in form.present)
-    return rows if is_whole or rows == "[]" else None
+    for key in form.path:
+        found = found.get(key) if type(found) is dict else None
+    return found if type(found) is list else None
 
 
 def _flat_rows(text: str, form: Form) -> list[Any]:

@@ -176,6 +176,33 @@ def test_invented_fixtures_decode_and_what_has_no_name_is_refused(recorded):
     assert set(declared.rows["instruments"]["kind"]) == {"perp", "future", "option"}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("trade_id", ""), ("trade_id", 17), ("price", True), ("price", "1"), ("price", None)),
+        *(("trade_seq", 1.0), ("timestamp", 1626993723), ("direction", "zero"), ("iv", True)),
+        *(("liquidation", "X"), ("instrument_name", "BTC-FS-25DEC26_PERP"), ("amount", [1])),
+    ],
+)
+def test_one_bad_cell_costs_one_row_and_no_other(field, value):
+    good = prints(1)
+    bad = [*good[:2], good[2] | {field: value}, *good[3:]]
+    decoded = rows.trades([page(json.dumps({"result": {"trades": bad}}))], DAY)
+    assert decoded.refused["row_number"].to_list() == [3]
+    assert decoded.refused["reason"][0].startswith((field, "symbol"))
+    assert decoded.rows["trades"]["row_number"].to_list() == [1, 2, 4, 5]
+
+
+def test_columns_and_single_rows_say_the_same():
+    text = json.dumps({"result": {"trades": prints(1)}})
+    damaged = json.dumps({"result": {"trades": [{}]}})
+    alone, beside = (
+        rows.trades([page(t) for t in texts], DAY).rows["trades"]
+        for texts in ([text], [text, damaged])
+    )
+    assert alone.equals(beside)
+
+
 # ---------- mutations
 Decode = Callable[[list[Page]], Decoded]
 
