@@ -13,7 +13,7 @@ from pipelines.simulator.levels import first_ids
 from pipelines.simulator.paths import State, premium, simulate_coin
 from pipelines.simulator.prints import Prints
 from pipelines.simulator.tape import CurrencyTape
-from pipelines.simulator.world import COINS, DAY_S, EPOCH, Coin, Floats, Ints, Listing
+from pipelines.simulator.world import COINS, DAY_S, END, EPOCH, Coin, Floats, Ints, Listing
 
 Made = TypeVar("Made")
 DAY_US = DAY_S * 1_000_000
@@ -77,9 +77,15 @@ class History:
         return first_ids(listing, self.seed, self.size)
 
     def warm(self, day: date) -> None:
-        """Make a day, and the one before, before somebody waits for them."""
+        """Make a day, and the one before, before somebody waits for them.
+
+        Raises ValueError where the world has no such day.
+        """
+        if not EPOCH < day < END:
+            first = EPOCH + timedelta(days=1)
+            raise ValueError(f"world: day was {day}; it has {first} to {END}, the end excluded")
         for coin in COINS:
-            self.tape(coin, max(day - timedelta(days=1), EPOCH))
+            self.tape(coin, day - timedelta(days=1))
             self.tape(coin, day)
 
     def _once(self, kind: Hashable, day: date, make: Callable[[], Made]) -> Made:

@@ -21,7 +21,8 @@ from pipelines.simulator.world import (
     stream,
 )
 
-DAYS = (END - EPOCH).days
+LISTED_AHEAD = 400  # days after the last one, on which something listed before expires
+DAYS = (END - EPOCH).days + LISTED_AHEAD
 PULL = 1.0  # of the log price to its start, per year: prices stay plausible over the years
 FEWEST_TRADES = 600  # a day: with fewer, a neighbour's first hour could be empty and prove nothing
 PREMIUM_DEVIATION = 0.00012
@@ -62,10 +63,11 @@ def levels(coin: Coin, seed: int) -> Levels:
 
 
 def place(day: date) -> int:
-    """Days since the epoch. Raises ValueError where the world has no such day."""
-    if not EPOCH <= day < END:
+    """Days since the epoch. Raises ValueError where the world knows of no such day."""
+    days = (day - EPOCH).days
+    if not 0 <= days < DAYS:
         raise ValueError(f"world: day was {day}; it has {EPOCH} to {END}, the end excluded")
-    return (day - EPOCH).days
+    return days
 
 
 @cache

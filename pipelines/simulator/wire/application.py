@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import Awaitable, Callable, MutableMapping
 from datetime import datetime
 from typing import Any
@@ -10,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipelines.simulator.history import day_of
 from pipelines.simulator.wire import faults
+from pipelines.simulator.wire.clock import micros
 from pipelines.simulator.wire.exchange import Exchange
 from pipelines.simulator.wire.reply import Reply
 
@@ -23,7 +26,15 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {"transport": {"cut": self.transport.abort}}
+        self.scope["extensions"] = {
+            "connection": {"reset": self._reset, "close": self.transport.close}
+        }
+
+    def _reset(self) -> None:
+        """Without a farewell: what lingers is thrown away and the other side is told so."""
+        ends = self.transport.get_extra_info("socket")
+        ends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 class Application:
@@ -41,12 +52,15 @@ class Application:
             reply = self.exchange.reply(scope["path"], scope["query_string"].decode())
         if reply.pause_s:
             await asyncio.sleep(reply.pause_s)
+        connection = scope["extensions"]["connection"]
         if reply.is_cut:
-            scope["extensions"]["transport"]["cut"]()
+            connection["reset"]()
+            await asyncio.sleep(0)  # until the server has noticed
             return
         await _send(reply, send)
         if reply.declared is not None:
-            scope["extensions"]["transport"]["cut"]()
+            connection["close"]()
+            await asyncio.sleep(0)
 
     def _control(self, method: str, path: str, body: bytes) -> Reply:
         try:
@@ -54,16 +68,23 @@ class Application:
         except (ValueError, KeyError, TypeError) as error:
             return _json(400, {"error": f"{path}: {error}"})
 
+    def _set_clock(self, asked: dict[str, str]) -> None:
+        """The clock moves only to where the world has a day, and when that day is made."""
+        clock = self.exchange.clock
+        at = datetime.fromisoformat(asked["now"]) if "now" in asked else clock.now()
+        self.exchange.history.warm(day_of(micros(at)))
+        if "run" in asked:
+            clock.run(at)
+        else:
+            clock.step(at)
+
     def _controlled(self, method: str, path: str, body: bytes) -> dict[str, object]:
         """Clock and faults are read by GET and set by POST; the log is only read."""
         asked = json.loads(body) if method == "POST" else {}
         match path:
             case "/__clock":
-                if "run" in asked:
-                    self.exchange.clock.run(_instant(asked["now"]) if "now" in asked else None)
-                elif method == "POST":
-                    self.exchange.clock.step(_instant(asked["now"]))
-                    self.exchange.history.warm(day_of(self.exchange.clock.now_us()))
+                if method == "POST":
+                    self._set_clock(asked)
                 return {"now": self.exchange.clock.now().isoformat()}
             case "/__faults":
                 if method == "POST":
@@ -75,10 +96,6 @@ class Application:
                 return self.exchange.log()
             case _:
                 raise ValueError("there is only /__clock, /__faults and /__log")
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def _json(status: int, body: dict[str, object]) -> Reply:

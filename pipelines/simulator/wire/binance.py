@@ -115,6 +115,7 @@ class Binance:
             row = Tape(self.history, self.faults, listing, self.now_us).day_statistics()
             if row and self.market == "spot":
                 row |= {k: v for k, v in self._now.best(listing).items() if k != "symbol"}
+                row["prevClosePrice"] = row["openPrice"]
             if row and self.market == "cm":
                 row["pair"] = pair(listing)
             if row:

@@ -15,7 +15,12 @@ from pipelines.simulator.wire.limits import BINANCE_WEIGHTS, Bucket, Weights
 from pipelines.simulator.wire.reply import Answer, Refusal, Reply
 
 DERIBIT = (deribit.HOST, deribit.HISTORY_HOST)
-STATUS_TEXT = {500: "Internal error", 502: "Bad gateway", 503: "Unavailable", 504: "Timeout"}
+STATUS_TEXT = {
+    "500": "Internal Server Error",
+    "502": "Bad Gateway",
+    "503": "Service Unavailable",
+    "504": "Gateway Time-out",
+}
 
 
 @dataclass(slots=True)
@@ -82,6 +87,10 @@ class Exchange:
         if rule.kind == "null":
             body = deribit.envelope(Answer("null"), target, clock_us).text()
             return Reply(200, body.encode(), headers=headers | used)
+        if rule.kind in STATUS_TEXT:
+            # the gateway in front of the venue says so, not the venue
+            text = f"<html><head><title>{rule.kind} {STATUS_TEXT[rule.kind]}</title></head></html>"
+            return Reply(int(rule.kind), text.encode(), "text/html", headers)
         return faults.spoil(rule, reply, self._refused(host, _as_refusal(host, rule), headers))
 
     def _clock_us(self) -> int:
@@ -126,20 +135,14 @@ class Exchange:
 
 
 def _as_refusal(host: str, rule: Rule) -> Refusal:
-    """What a venue answers when a fault of this kind befalls it."""
+    """What a venue itself answers when a fault of this kind befalls it."""
     is_deribit = host in DERIBIT
-    if rule.kind == "maintenance":
+    if rule.kind not in ("429", "418"):
         return deribit.maintenance() if is_deribit else binance.maintenance()
-    if rule.kind in ("429", "418"):
-        status = int(rule.kind)
-        refused = (
-            deribit.too_many(rule.seconds)
-            if is_deribit
-            else binance.too_many(status, rule.seconds, BINANCE_WEIGHTS[host])
-        )
-        wait = {"Retry-After": f"{rule.seconds:g}"}
-        return Refusal(status, refused.code, refused.message, refused.data, wait)
-    if rule.kind in faults.STATUSES:
-        status = faults.STATUSES[rule.kind]
-        return Refusal(status, 13888 if is_deribit else -1000, STATUS_TEXT[status])
-    return Refusal(500, 0, rule.kind)
+    status = int(rule.kind)
+    if is_deribit:
+        refused = deribit.too_many(rule.seconds)
+    else:
+        refused = binance.too_many(status, rule.seconds, BINANCE_WEIGHTS[host])
+    wait = {"Retry-After": f"{rule.seconds:g}"}
+    return Refusal(status, refused.code, refused.message, refused.data, wait)

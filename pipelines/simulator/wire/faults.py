@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pipelines.simulator import noise
 from pipelines.simulator.wire.reply import Answer, Reply
 
-STATUSES = {"429": 429, "418": 418, "500": 500, "502": 502, "503": 503, "504": 504}
 KINDS = {
     "429": "too many requests, with Retry-After",
     "418": "banned, with Retry-After",
@@ -135,7 +134,7 @@ class Mischief:
     def _fits(self, rule: Rule, answer: Answer) -> bool:
         if rule.kind == "repeat":
             return self.pages.get(answer.stream, answer.text()) != answer.text()
-        return rule.kind not in PAGES or len(answer.rows) > 5
+        return rule.kind not in PAGES or len(answer.rows) > 2
 
     def remember(self, answer: Answer) -> None:
         """Keep the page, so that it can be served again instead of the next one."""
@@ -160,7 +159,7 @@ def spoil(rule: Rule, reply: Reply, refused: Reply) -> Reply:
     """The reply as it arrives. `refused` is the venue's own error of that kind."""
     body = reply.body
     match rule.kind:
-        case "429" | "418" | "500" | "502" | "503" | "504" | "maintenance":
+        case "429" | "418" | "maintenance":
             return refused
         case "html":
             return replace(reply, body=HTML, kind="text/html")

@@ -136,7 +136,7 @@ def serve_apart(
         try:
             told = child.stdout.readline() if child.stdout else ""
             if not told.strip().isdecimal():
-                raise SimulatorError(f"simulator: the market did not start: {told.strip()}")
+                raise SimulatorError(told.strip() or "simulator: the market did not start")
             yield Server(int(told))
         finally:
             child.stdin.close() if child.stdin else None
@@ -158,7 +158,7 @@ def main(text: str) -> None:
         with served as server:
             print(server.port, flush=True)  # noqa: T201
             sys.stdin.read()
-    except (ValueError, OSError) as error:
+    except (ValueError, SimulatorError) as error:
         print(error, flush=True)  # noqa: T201
 
 
