@@ -315,3 +315,23 @@ def _publish_until_death(location: Location, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(publishing, "_settle", lambda *a: next(calls, _die)(*a))
     with pytest.raises(_Death):
         publish(location, clock=clock)
+
+
+def test_every_table_of_a_generation_is_there_as_parquet_too(location):
+    made = publish(location, clock=clock)
+    folder = location.published / "parquet" / made.name
+    found = {f"{p.parent.name}.{p.stem}": p for p in folder.rglob("*.parquet")}
+    assert set(found) == set(made.row_counts)
+    for name, path in found.items():
+        assert (
+            read(location, f"select * from {name}")
+            == duckdb.execute(f"select * from read_parquet('{path}')").fetchall()
+        )
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+
+
+def test_parquet_goes_with_its_generation(location):
+    for hour in range(3):
+        publish(location, clock=lambda h=hour: NOW + timedelta(hours=3 * h), keep=1)
+    kept = {path.stem for path in location.published.glob("hedgehouse_*.duckdb")}
+    assert {path.name for path in (location.published / "parquet").iterdir()} == kept

@@ -5,9 +5,9 @@ selected from in a process of its own, and then the pointer `current.duckdb` mov
 see the old generation or the new one.
 
 A generation is published once the pointer has pointed to it, and only published generations have
-issued signals. The order is: file, signals it issues, pointer, log. A kill before the pointer moves
-leaves a file and an issued log that nobody could have read: the next publish removes both. A kill
-after it leaves the log one line short: the next publish adds that line, from the file itself.
+issued signals. The order is: file, its Parquet, signals it issues, pointer, log. A kill before the
+pointer moves leaves files and an issued log that nobody could have read: the next publish removes
+them. A kill after it leaves the log one line short: the next publish adds that line, from the file.
 """
 
 import json
@@ -22,7 +22,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from warehouse import generations, issued, reading
+from warehouse import exporting, generations, issued, reading
 from warehouse.assembling import Assembled, assemble
 from warehouse.generations import Event
 from warehouse.instants import in_utc
@@ -134,6 +134,7 @@ def _make(location: Location, name: str, at: datetime, past: list[Event]) -> Ass
         os.fsync(file.fileno())
     temporary.replace(_path(location, name))
     sync_folder(location.published)
+    exporting.export(location, name, _path(location, name))
     issued.write(location, name, made.fresh)
     return made
 
@@ -180,9 +181,10 @@ def _settle(location: Location, clock: Clock) -> list[Event]:
     published = {e.generation for e in past}
     for path in location.published.glob(".hedgehouse_*"):
         path.unlink()
-    for path in location.published.glob("hedgehouse_*.duckdb"):
+    for path in _files(location):
         if path.stem not in published:
             path.unlink()
+    exporting.keep_only(location, (path.stem for path in _files(location)))
     issued.forget_unpublished(location, published)
     return past
 
@@ -206,7 +208,7 @@ def _own_event(connection: duckdb.DuckDBPyConnection) -> Event:
 
 
 def _next_name(location: Location, past: list[Event], at: datetime) -> str:
-    found = [path.stem for path in location.published.glob("hedgehouse_*.duckdb")]
+    found = [path.stem for path in _files(location)]
     last = max((generations.number(n) for n in [*found, *(e.generation for e in past)]), default=0)
     return f"hedgehouse_{at.astimezone(UTC):%Y%m%dT%H%M%SZ}_{last + 1:06d}"
 
@@ -234,6 +236,11 @@ def _retire(location: Location, past: list[Event], keep: int, at: datetime) -> N
     for name in newest[max(keep, 1) :]:
         if name != pointed(location) and at - last_moved[name] > GRACE:
             _path(location, name).unlink(missing_ok=True)
+    exporting.keep_only(location, (path.stem for path in _files(location)))
+
+
+def _files(location: Location) -> list[Path]:
+    return sorted(location.published.glob("hedgehouse_*.duckdb"))
 
 
 def _path(location: Location, name: str) -> Path:
