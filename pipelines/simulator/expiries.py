@@ -13,7 +13,7 @@ from pipelines.simulator.world import DAY_S, EPOCH, Coin, Floats, Ints, draw_par
 
 EXPIRY_S = 8 * 3_600
 FRIDAY = 4
-LEAST_TRADES = 0.35  # of any option, a day
+LEAST_TRADES = 0.35  # of any option, a day; more in a large world
 SMALL = 0.25  # a world below this size lists less
 STAGES = (400, 90, 30, 7, 2)  # days before expiry at which strikes are added around the forward
 FUTURE_LEAD = 190
@@ -145,7 +145,8 @@ def _counts(
     depth = np.log(strike / forward[:, None]) / np.maximum(spread, 0.01)[:, None]
     busy = np.exp(-0.5 * (depth / 1.2) ** 2) / (1 + 10 * t_years[:, None])
     # even the far wings, and even in a small world, trade every few days
-    rate = np.maximum(OPTION_TRADES[coin.name] * size * busy / 60, LEAST_TRADES)
+    least = max(LEAST_TRADES, 2 * size)
+    rate = np.maximum(OPTION_TRADES[coin.name] * size * busy / 60, least)
     rate[days == place(expiry)] /= 3
     rng = stream(seed, coin.name, expiry.isoformat(), "counts")
     return np.where(first <= days[:, None], rng.poisson(rate), 0)

@@ -92,7 +92,7 @@ class History:
         days = self._made.setdefault(kind, OrderedDict())
         if day not in days:
             days[day] = make()
-            while len(days) > max(KEPT_DAYS, min(MOST_KEPT_DAYS, int(6 / self.size))):
+            while len(days) > max(KEPT_DAYS, min(MOST_KEPT_DAYS, int(8 / self.size))):
                 days.popitem(last=False)
         days.move_to_end(day)
         return cast(Made, days[day])

@@ -20,6 +20,7 @@ HOUR_MS = 3_600_000
 EXPIRED_DAYS = 4  # how long the venue still lists what has expired
 MOST_FUNDING = 744
 MOST_CANDLES = 5_000
+CANDLE = ("ticks", "open", "high", "low", "close", "volume", "cost")
 RESOLUTIONS = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720", "1D")
 SETTLED_DAYS = 3  # in one page, however many rows are asked for
 DELIVERY_S = (7.5 * 3_600, 8 * 3_600)  # the index is averaged over this half hour
@@ -184,30 +185,28 @@ class Reference:
         at, price, amount = self._tape(named, first, last + step)
         ticks = np.arange(first, last + 1, step)
         is_option = named.listing is None
-        volume = amount if is_option else amount / price
-        cost = amount * price if is_option else amount
-        columns: dict[str, list[object]] = {
-            name: [] for name in ("ticks", "open", "high", "low", "close", "volume", "cost")
-        }
+        volume = np.append(amount if is_option else amount / price, 0.0)
+        cost = np.append(amount * price if is_option else amount, 0.0)
         edges = np.searchsorted(at, np.append(ticks, last + step) * 1_000)
-        close: float | None = None
-        for tick, low, high in zip(ticks, edges[:-1], edges[1:], strict=True):
-            if low == high and close is None:
-                continue
-            here = price[low:high] if high > low else np.array([close], dtype=float)
-            close = float(here[-1])
-            values = (
-                int(tick),
-                float(here[0]),
-                float(here.max()),
-                float(here.min()),
-                close,
-                round(float(volume[low:high].sum()), 8),
-                round(float(cost[low:high].sum()), 8),
-            )
-            for name, value in zip(columns, values, strict=True):
-                columns[name].append(value)
-        return {**columns, "status": "ok" if columns["ticks"] else "no_data"}
+        low, high = edges[:-1], edges[1:]
+        if not edges[-1] > edges[0]:
+            empty: list[object] = []
+            return {**dict.fromkeys(CANDLE, empty), "status": "no_data"}
+        known = high > edges[0]  # candles before the first print do not exist
+        traded = (high > low)[known]
+        ticks, low, high = ticks[known], low[known], high[known]
+        # without a print a candle stays at the last price
+        opens = np.where(traded, price[np.minimum(low, len(price) - 1)], price[high - 1])
+        closes = price[high - 1]
+        padded = np.append(price, price[-1])
+        highs = np.where(traded, np.maximum.reduceat(padded, low), closes)
+        lows = np.where(traded, np.minimum.reduceat(padded, low), closes)
+        sums = [
+            np.where(traded, np.add.reduceat(values, low), 0.0).round(8).tolist()
+            for values in (volume, cost)
+        ]
+        columns = [ticks.tolist(), *(c.tolist() for c in (opens, highs, lows, closes)), *sums]
+        return {**dict(zip(CANDLE, columns, strict=True)), "status": "ok"}
 
     def _tape(self, named: Named, first: int, end: int) -> tuple[Ints, np.ndarray, np.ndarray]:
         parts: list[tuple[Ints, np.ndarray, np.ndarray]] = []
