@@ -114,9 +114,11 @@ def start_logging(is_quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.addFilter(HideSecrets())
-    log.handlers[:] = [handler]
-    log.setLevel(logging.ERROR if is_quiet else logging.INFO)
-    log.propagate = False
+    for name in OURS:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.setLevel(logging.ERROR if is_quiet else logging.INFO)
+        logger.propagate = False
 
 
 def without_secrets(text: str) -> str:

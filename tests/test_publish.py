@@ -151,14 +151,14 @@ def test_generations_tell_what_each_rests_on(location):
     ]
 
 
-def test_the_market_ends_with_its_last_snapshot_not_with_a_print_of_the_next_day(location):
+def test_the_market_ends_with_its_last_event_of_any_table(location):
     with duckdb.connect(location.warehouse) as connection:
         connection.execute(
             "insert into ops_source.manifest by name select * replace ('quotes' as table_name, "
-            "timestamp '2026-07-31 23:55' as last_event_at) from ops_source.manifest"
+            "timestamp '2026-08-01 00:05' as last_event_at) from ops_source.manifest"
         )
     made = publish(location, clock=clock)
-    assert made.event.data_through_at == datetime(2026, 7, 31, 23, 55, tzinfo=UTC)
+    assert made.event.data_through_at == datetime(2026, 8, 1, 0, 5, tzinfo=UTC)
 
 
 def test_without_a_build_publishing_names_the_command(tmp_path):
@@ -200,6 +200,7 @@ def test_an_object_that_cannot_be_read_keeps_the_pointer_where_it_was(location):
         "current.json",
         ".lock",
         "generations.jsonl",
+        "parquet",
     }
     assert [path.stem for path in location.issued.iterdir()] == [first.name]
 

@@ -96,14 +96,9 @@ def _attach(connection: duckdb.DuckDBPyConnection, work: Path, target: Path) -> 
 
 
 def _data_through(connection: duckdb.DuckDBPyConnection, work: str) -> datetime | None:
-    """Where the market ends in what the build read: at its last snapshot, else its last event.
-
-    Decisions are made at snapshots. Some prints of the next day, there to prove that a day is
-    whole, do not make the world a day longer.
-    """
+    """Where the market ends in what the build read: at its last event."""
     ((found,),) = connection.execute(
-        "select coalesce(max(last_event_at) filter (table_name in ('quotes', 'option_quotes')), "
-        f"max(last_event_at)) from {work}.ops_source.manifest "
+        f"select max(last_event_at) from {work}.ops_source.manifest "
         "where removed_at is null and table_name not in ('instruments', 'positions', 'balances')"
     ).fetchall()
     return found.replace(tzinfo=UTC) if isinstance(found, datetime) else None

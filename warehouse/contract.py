@@ -653,8 +653,7 @@ OPS_GENERATIONS = Table(
         Column(
             "data_through_at",
             INSTANT,
-            "Where the market ends in it, UTC: its last snapshot, else its last trade or funding; "
-            "NULL while it holds none.",
+            "Where the market ends in it, UTC: its last event; NULL while it holds none.",
             True,
         ),
         Column(

@@ -1,5 +1,6 @@
 """Where the data folder is, how it is laid out, and which world it holds."""
 
+import fcntl
 import json
 import os
 from collections.abc import Callable
@@ -81,16 +82,21 @@ class Location:
         path = self.root / "world.json"
         if not path.exists():
             return None
-        return World(**json.loads(path.read_text()))
+        try:
+            return World(**json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise WrongWorld(f"{path}: cannot be read: {error}") from error
 
     def claim(self, wanted: World) -> World:
         """Make the folder hold `wanted`, or raise `WrongWorld` naming folder and both origins."""
-        held = self.world()
-        if held is None:
-            self.root.mkdir(parents=True, exist_ok=True)
-            text = {"origin": wanted.origin, "mode": wanted.mode, "seed": wanted.seed}
-            write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
-            return wanted
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # of two first writers the second sees the first
+            held = self.world()
+            if held is None:
+                text = {"origin": wanted.origin, "mode": wanted.mode, "seed": wanted.seed}
+                write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
+                return wanted
         if held.origin != wanted.origin:
             raise WrongWorld(
                 f"{self.root}: holds {held.origin} data and cannot take {wanted.origin} data; "

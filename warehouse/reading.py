@@ -118,12 +118,23 @@ def run(
     timer = Timer(timeout_s, connection.interrupt)
     timer.start()
     try:
-        return connection.sql(query, params=parameters).pl()
+        return _readable(connection.sql(query, params=parameters)).pl()
     except duckdb.InterruptException:
         raise QueryTimeout(f"stopped after {timeout_s:g} s: {query.strip()[:80]}") from None
     finally:
         timer.cancel()
         timer.join()
+
+
+def _readable(found: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Intervals as text: Polars knows no months, and DuckDB's intervals may have some."""
+    columns = zip(found.columns, found.types, strict=True)
+    if all(str(dtype) != "INTERVAL" for dtype in found.types):
+        return found
+    quoted = (('"' + name.replace('"', '""') + '"', str(dtype)) for name, dtype in columns)
+    return found.project(
+        ", ".join(f"{n}::varchar as {n}" if t == "INTERVAL" else n for n, t in quoted)
+    )
 
 
 def objects(connection: duckdb.DuckDBPyConnection) -> list[str]:
