@@ -1,5 +1,6 @@
 """What a build as of T says is what a house that had stopped at T would have said."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,20 +33,26 @@ def cut(full: Location, root: Path, until: datetime) -> Location:
     root.mkdir()
     (root / "world.json").write_text((full.root / "world.json").read_text())
     known = {table.name: knowable(full, table.name, until) for table in LAKE}
-    for manifest in manifests(full):
-        if manifest.partition.day > until.date():
-            continue
-        rows = known[manifest.partition.table]
-        for unit in manifest.units:
-            own = rows.filter(lake.rows_of(LAKE_TABLES[manifest.partition.table], unit.name))
-            own = own.filter(pl.col(_time(manifest)).dt.date() == manifest.partition.day)
+    for manifest, unit, held in contents(manifests(full), full):
+        if manifest.partition.day <= until.date():
+            own = held.join(known[manifest.partition.table], on=held.columns, how="semi",
+                            nulls_equal=True, maintain_order="left")  # fmt: skip
             if own.height or not unit.rows:
                 commit(location, manifest.partition, replace(unit, rows=own.height), own)
     return location
 
 
-def _time(manifest: lake.Manifest) -> str:
-    return LAKE_TABLES[manifest.partition.table].time
+def contents(
+    found: list[lake.Manifest], full: Location
+) -> Iterator[tuple[lake.Manifest, lake.Unit, pl.DataFrame]]:
+    """Every unit with its rows, in the part's order."""
+    for manifest in found:
+        units = {unit.name: unit for unit in manifest.units}
+        for part in manifest.current_parts():
+            rows = pl.read_parquet(manifest.partition.folder(full) / part.name)
+            for name in part.units:
+                belongs = lake.rows_of(LAKE_TABLES[manifest.partition.table], name)
+                yield manifest, units[name], rows.filter(belongs)
 
 
 def commit(
@@ -132,16 +139,10 @@ def test_an_incremental_build_equals_a_full_one_and_old_revisions_stay_readable(
     first = min(m.partition.day for m in found if m.partition.table == "trades")
 
     def copy(of: list[lake.Manifest], share: float, at: datetime) -> None:
-        for manifest in of:
-            rows = pl.concat(
-                pl.read_parquet(manifest.partition.folder(simulated) / part.name)
-                for part in manifest.current_parts()
-            )
-            for unit in manifest.units:
-                belongs = lake.rows_of(LAKE_TABLES[manifest.partition.table], unit.name)
-                part = rows.filter(belongs).head(int(share * unit.rows))
-                changed = replace(unit, rows=part.height, committed_at=at)
-                commit(own, manifest.partition, changed, part)
+        for manifest, unit, rows in contents(of, simulated):
+            part = rows.head(int(share * unit.rows))
+            changed = replace(unit, rows=part.height, committed_at=at)
+            commit(own, manifest.partition, changed, part)
 
     other = [m for m in found if m.partition.table != "trades"]
     trades = [m for m in found if m.partition.table == "trades"]

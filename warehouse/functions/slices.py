@@ -55,7 +55,7 @@ def minimum_of_g(p: Floats) -> float:
     """Least g for k within max(1.5, 6 sd) of the forward and in the limit of both wings.
 
     NaN where total variance is not above zero. The grid is even in asinh((k - m)/sigma), so that it
-    is fine where the slice bends; each minimum on it is refined by bisection of g'.
+    is fine where the slice bends; where g' turns from falling to rising it is refined by bisection.
     """
     w0 = derivatives(p, 0.0)[0]
     if not w0 > 0.0:
@@ -63,17 +63,19 @@ def minimum_of_g(p: Floats) -> float:
     span = max(1.5, 6.0 * math.sqrt(w0))
     m, sigma = p[3], max(p[4], 1e-9)
     u0, u1 = math.asinh((-span - m) / sigma), math.asinh((span - m) / sigma)
-    k, g = np.empty(POINTS), np.empty(POINTS)
+    k = np.empty(POINTS)
     least = min(wing_limit(p[1] * (1.0 - p[2])), wing_limit(p[1] * (1.0 + p[2])))
     for i in range(POINTS):
         k[i] = m + sigma * math.sinh(u0 + (u1 - u0) * i / (POINTS - 1))
-        g[i] = density_sign(p, k[i])
-        if math.isnan(g[i]):
+        g = density_sign(p, k[i])
+        if math.isnan(g):
             return math.nan
-        least = min(least, g[i])
-    for i in range(1, POINTS - 1):
-        if g[i] <= g[i - 1] and g[i] <= g[i + 1]:
-            least = min(least, refined(p, k[i - 1], k[i + 1]))
+        least = min(least, g)
+    falls = density_slope(p, k[0]) < 0.0
+    for i in range(1, POINTS):
+        fell, falls = falls, density_slope(p, k[i]) < 0.0
+        if fell and not falls:
+            least = min(least, refined(p, k[i - 1], k[i]))
     return least
 
 
