@@ -47,13 +47,6 @@ def digest(path: Path) -> Digest:
     return Digest(found, True)
 
 
-def first_line(path: Path) -> str:
-    """The first line, decoded; empty for an empty file."""
-    with _opened(path) as (file, _):
-        line = _bounded(path, file.readline, LINE_BYTES)
-    return line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", errors="replace").strip()
-
-
 def lines(
     path: Path,
     layout: Callable[[str], Layout],
