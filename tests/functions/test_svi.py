@@ -131,9 +131,7 @@ def excess_over_scipy(rng):
 
 
 @given(slices_())
-@example(
-    np.array([-0.00896659, 0.04518509, 0.0, 0.0491333, 0.44921875])
-)
+@example(np.array([-0.00896659, 0.04518509, 0.0, 0.0491333, 0.44921875]))
 @settings(max_examples=50)
 def test_the_least_g_is_no_more_than_on_a_fine_grid_or_near_any_of_its_minima(params):
     span = max(1.5, 6 * math.sqrt(svi.total_variance(params, 0.0)))
