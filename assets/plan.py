@@ -22,14 +22,16 @@ class Model:
     """What planning needs of a dbt model.
 
     `tables` are the lake tables it reads, through others too. `carries_state`: what it says of a
-    day depends on earlier days, so it runs from the first change on.
+    day depends on all earlier days, so it runs from the first change on. `reads_day_before`: on the
+    day before as well, so it also runs for the day after a change. Both hold for what stands on it.
     """
 
     name: str
     parents: tuple[str, ...]
     tables: frozenset[str]
     is_daily: bool
-    carries_state: bool
+    carries_state: bool = False
+    reads_day_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,15 @@ def models(manifest: Mapping[str, Any]) -> list[Model]:
                 for p in node["depends_on"]["nodes"]
                 if p in manifest["sources"] and manifest["sources"][p]["source_name"] == "lake"
             }
-            config = node["config"]
+            above = [found[p] for p in parents]
+            meta = node["config"].get("meta", {})
             found[key] = Model(
                 node["name"],
-                tuple(found[p].name for p in parents),
-                frozenset(direct.union(*(found[p].tables for p in parents))),
-                config.get("incremental_strategy") == "microbatch",
-                bool(config.get("meta", {}).get("carries_state")),
+                tuple(p.name for p in above),
+                frozenset(direct.union(*(p.tables for p in above))),
+                node["config"].get("incremental_strategy") == "microbatch",
+                bool(meta.get("carries_state")) or any(p.carries_state for p in above),
+                bool(meta.get("reads_day_before")) or any(p.reads_day_before for p in above),
             )
     return list(found.values())
 
@@ -105,6 +109,8 @@ def days_to_run(
     held_facts = {day for table in facts for day in held.get(table, ())}
     described = {day for table in model.tables & DESCRIBING for day in changed.get(table, ())}
     days = changed_facts | (described & held_facts)
+    if model.reads_day_before:
+        days |= {day + ONE_DAY for day in days} & held_facts
     if days and model.carries_state:
         days |= {day for day in held_facts if day > min(days)}
     return sorted(days)

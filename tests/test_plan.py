@@ -69,6 +69,30 @@ def test_a_model_that_carries_state_runs_from_the_first_change_on() -> None:
     assert plan.days_to_run(model("m", daily=True), changed, held) == [D + timedelta(1)]
 
 
+def test_a_model_that_reads_the_day_before_runs_for_the_day_after_a_change_too() -> None:
+    chain = Model("chain", (), frozenset({"quotes"}), True, reads_day_before=True)
+    held = {"quotes": [D, D + timedelta(1), D + timedelta(3)]}
+    assert plan.days_to_run(chain, {"quotes": [D]}, held) == [D, D + timedelta(1)]
+    assert plan.days_to_run(chain, {"quotes": [D + timedelta(3)]}, held) == [D + timedelta(3)]
+
+
+def test_what_stands_on_a_model_that_looks_back_looks_back_too() -> None:
+    def node(name: str, *parents: str, **meta: bool) -> dict[str, object]:
+        return {
+            "name": name,
+            "resource_type": "model",
+            "depends_on": {"nodes": ["source.quotes", *parents]},
+            "config": {"incremental_strategy": "microbatch", "meta": meta},
+        }
+
+    sources = {"source.quotes": {"name": "quotes", "source_name": "lake"}}
+    nodes = {"b": node("b", "a"), "a": node("a", reads_day_before=True), "c": node("c")}
+    found = {m.name: m for m in plan.models({"nodes": nodes, "sources": sources})}
+    assert list(found) in (["a", "c", "b"], ["a", "b", "c"], ["c", "a", "b"])
+    assert [found[n].reads_day_before for n in "abc"] == [True, True, False]
+    assert all(m.tables == {"quotes"} for m in found.values())
+
+
 def test_a_daily_model_without_days_is_made_once_and_then_left_alone() -> None:
     bars = model("bars", daily=True)
     first = [Step(("bars",), plan.NO_DAY, plan.NO_DAY + plan.ONE_DAY)]
