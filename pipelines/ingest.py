@@ -4,7 +4,6 @@ Bad files do not stop the others: each is refused whole, named, and told by the 
 """
 
 import errno
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pipelines.archives import opening
 from pipelines.archives.base import Job, SourceError, SourceUnavailable, Statement
 from pipelines.feeds import FileReport, Work
 from pipelines.observing import Register, listings
-from warehouse.location import Clock, Location, World, WrongWorld
+from warehouse.location import Clock, Location, World, WrongWorld, is_abandoned, process_name
 from warehouse.manifest import ManifestError, PartitionError
 from warehouse.raw import record_archive
 
@@ -167,9 +166,8 @@ def _is_document(path: Path) -> bool:
 def _scratch(location: Location) -> Iterator[Path]:
     """A folder for spools, removed at the end; those of killed imports are removed at the start."""
     location.work.mkdir(parents=True, exist_ok=True)
-    for left in location.work.glob(f"{SCRATCH}-*-*"):
-        owner = left.name.split("-")[1]
-        if not Path(f"/proc/{owner}").exists():
+    for left in location.work.glob(f"{SCRATCH}-*"):
+        if is_abandoned(left.name.removeprefix(f"{SCRATCH}-")):
             shutil.rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(prefix=f"{SCRATCH}-{os.getpid()}-", dir=location.work) as folder:
+    with TemporaryDirectory(prefix=f"{SCRATCH}-{process_name()}-", dir=location.work) as folder:
         yield Path(folder)

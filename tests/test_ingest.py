@@ -16,7 +16,7 @@ from pipelines import feeds, ingest
 from pipelines.ingest import BAD_DATA, INPUT_OUTPUT, OK, USAGE, import_paths
 from warehouse import lake
 from warehouse.lake import Partition, read_manifest
-from warehouse.location import Location, World
+from warehouse.location import Location, World, process_name
 
 SPOT = "binance:BTC/USDT"
 NEXT = date(2024, 8, 9)
@@ -459,12 +459,19 @@ def test_a_data_folder_that_is_a_file_is_told(tmp_path):
     assert str(tmp_path / "house") in report.errors[0]
 
 
-def test_what_a_killed_import_left_behind_is_swept(tmp_path, location):
-    left = location.work / f"{ingest.SCRATCH}-999999999-x"
-    left.mkdir(parents=True)
-    (left / "spool").write_text("half")
+def test_what_a_killed_import_left_behind_is_swept_but_not_what_another_machine_may_still_write(
+    tmp_path, location
+):
+    machine = process_name().split("-")[0]
+    left, foreign = (
+        location.work / f"{ingest.SCRATCH}-{name}-999999999-x" for name in (machine, "0" * 12)
+    )
+    for folder in (left, foreign):
+        folder.mkdir(parents=True)
+        (folder / "spool").write_text("half")
     run(location, binance(tmp_path, rows(1, 3)))
     assert not left.exists()
+    assert (foreign / "spool").exists()
 
 
 # ---------- portfolios

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from warehouse import lake, raw
 from warehouse.contract import OPTION_QUOTES, TRADES
 from warehouse.lake import Partition, Unit
-from warehouse.location import Location, World, WrongWorld
+from warehouse.location import Location, World, WrongWorld, process_name
 
 DAY = date(2026, 3, 10)
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -241,6 +241,23 @@ def test_a_kill_at_any_moment_leaves_the_last_commit_whole(tmp_path: Path) -> No
             assert hashlib.sha256(content).hexdigest() == part.sha256
     put(location, {"binance:C": prints("binance:C", 1)})
     assert not [path for path in lake.orphans(location) if path.suffix == ".tmp"]
+
+
+def test_a_commit_sweeps_what_died_here_and_leaves_what_another_machine_writes(
+    tmp_path: Path,
+) -> None:
+    location = Location(tmp_path)
+    folder = PARTITION.folder(location)
+    folder.mkdir(parents=True)
+    mine = process_name().split("-")[0]
+    dead, living, foreign = (
+        folder / f".{owner}-x.tmp"
+        for owner in (f"{mine}-999999999", process_name(), f"{'0' * 12}-999999999")
+    )
+    for path in (dead, living, foreign):
+        path.touch()
+    put(location, {"binance:A": prints("binance:A", 1)})
+    assert [path.exists() for path in (dead, living, foreign)] == [False, True, True]
 
 
 def test_a_full_disk_leaves_the_old_rows_and_no_partial_file(

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.contract import LAKE_TABLES, Table
-from warehouse.location import Location, sync_folder
+from warehouse.location import Location, is_abandoned, process_name, sync_folder
 from warehouse.manifest import (
     Check,
     Gap,
@@ -160,7 +160,7 @@ def stage(location: Location, partition: Partition) -> Iterator[Stage]:
     """Open a new part of `partition`; what is not committed by the end of the block is removed."""
     folder = partition.folder(location)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    path = folder / f".{process_name()}-{os.urandom(4).hex()}.tmp"
     part = Stage(LAKE_TABLES[partition.table], path)
     try:
         yield part
@@ -358,10 +358,9 @@ def _locked(location: Location, partition: Partition) -> Iterator[None]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the temporary files of processes that no longer run."""
+    """Remove the temporary files of processes of this machine that no longer run."""
     for path in folder.glob(".*.tmp"):
-        owner = path.name[1:].split("-")[0]
-        if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+        if is_abandoned(path.name[1:]):
             path.unlink(missing_ok=True)
 
 

@@ -1,11 +1,13 @@
 """Where the data folder is, how it is laid out, and which world it holds."""
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from threading import get_ident
 from typing import Literal
@@ -111,9 +113,32 @@ def default_root() -> Path:
     return Path(named) if named else Path(__file__).parent / "data"
 
 
+def process_name() -> str:
+    """`<machine>-<pid>`: whose a temporary file is, in a folder that several machines share."""
+    return f"{_machine()}-{os.getpid()}"
+
+
+def is_abandoned(owner: str) -> bool:
+    """Whether `owner`, which begins with a `process_name`, was of this machine and runs no more.
+
+    What another machine or container left is never called abandoned: its processes are not seen.
+    """
+    machine, _, rest = owner.partition("-")
+    pid = rest.split("-")[0]
+    return machine == _machine() and pid.isdigit() and not Path(f"/proc/{pid}").exists()
+
+
+@cache
+def _machine() -> str:
+    """This boot and this container: a process id means nothing outside of them."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    processes = Path("/proc/self/ns/pid").stat().st_ino
+    return hashlib.sha256(f"{boot} {processes}".encode()).hexdigest()[:12]
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace `path` so that a reader, or a power loss, finds the old bytes or the new."""
-    temporary = path.with_name(f".{os.getpid()}-{get_ident()}-{path.name}.tmp")
+    temporary = path.with_name(f".{process_name()}-{get_ident()}-{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content)
