@@ -1,5 +1,7 @@
 """What DuckDB sees of the lake is what is committed, as of the time that was asked."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 import small_world
 from small_world import NOW
 
-from warehouse import catalog
+from warehouse import catalog, lake
 from warehouse.contract import LAKE, OPS
 from warehouse.location import Location, World
 
@@ -110,6 +112,36 @@ def test_committed_by_picks_the_revision_of_that_time(location):
             ).fetchall() == [(parts, 1)]
     with mounted(location, (NOW - timedelta(seconds=1)).isoformat()) as connection:
         assert connection.execute("select count(*) from lake.trades").fetchall() == [(0,)]
+
+
+def test_coverage_and_gaps_of_a_revised_unit_are_those_that_counted_then(location):
+    partition = lake.Partition("trades", "binance", datetime(2026, 8, 1, tzinfo=UTC).date())
+    later = NOW + timedelta(hours=1)
+    (held,) = lake.read_manifest(location, partition).units
+    with lake.stage(location, partition) as part:
+        part.write(lake.scan(location, "trades").head(2).collect())
+        whole = replace(held, rows=2, gaps=(), raw=("bb",))
+        staged = part.finish([whole.name])
+        lake.commit(location, partition, units=[whole], parts=[staged], checks=[], at=later)
+    then, before = NOW.isoformat(), (NOW - timedelta(seconds=1)).isoformat()
+    for by, coverage, gaps in (("", [(2, "bb")], 0), (then, [(3, "aa")], 1), (before, [], 0)):
+        with mounted(location, by) as connection:
+            asked = "select row_count, raw_sha256 from ops_source.coverage"
+            assert connection.execute(asked).fetchall() == coverage
+            assert connection.execute("select count(*) from ops_source.gaps").fetchall() == [
+                (gaps,)
+            ]
+
+
+def test_a_manifest_without_former_units_is_read(location):
+    (path,) = location.lake.glob("trades/*/*/manifest.json")
+    found = json.loads(path.read_text())
+    del found["former_units"]
+    for unit in found["units"]:
+        del unit["removed_at"]
+    path.write_text(json.dumps(found))
+    (manifest,) = lake.manifests(location)
+    assert (manifest.former_units, len(manifest.units)) == ((), 1)
 
 
 def test_ops_sources_tell_what_the_manifests_hold(location):

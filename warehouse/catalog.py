@@ -162,25 +162,23 @@ def _parts(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
 
 
 def _units(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
-    for unit in manifest.units:
-        if _known(unit.committed_at, by):
-            yield _partition(manifest.partition) | {
-                "instrument_id": unit.instrument_id,
-                "unit": unit.name,
-                "status": unit.status,
-                "row_count": unit.rows,
-                "source": unit.source,
-                "proof": unit.proof,
-                "raw_sha256": ",".join(unit.raw),
-                "committed_at": unit.committed_at,
-            }
+    for unit in manifest.counted_units(by):
+        yield _partition(manifest.partition) | {
+            "instrument_id": unit.instrument_id,
+            "unit": unit.name,
+            "status": unit.status,
+            "row_count": unit.rows,
+            "source": unit.source,
+            "proof": unit.proof,
+            "raw_sha256": ",".join(unit.raw),
+            "committed_at": unit.committed_at,
+        }
 
 
 def _gaps(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
     place = {"venue": manifest.partition.venue, "table_name": manifest.partition.table}
-    for unit in manifest.units:
-        if _known(unit.committed_at, by):
-            yield from (place | asdict(gap) for gap in unit.gaps)
+    for unit in manifest.counted_units(by):
+        yield from (place | asdict(gap) for gap in unit.gaps)
 
 
 def _checks(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:

@@ -33,6 +33,7 @@ from warehouse.manifest import (
     partitions,
     read_manifest,
     restamped,
+    revised,
 )
 
 __all__ = [
@@ -197,14 +198,14 @@ def commit(
         kept, removed, remainders = _make_room(location, held, replaced, at)
         added = [_adopt(location, partition, p, replaced, at) for p in fresh]
         manifest = replace(
-            restamped(held, [replace(u, committed_at=at) for u in taken]),
+            revised(held, taken, at),
             parts=(*kept, *removed, *remainders, *(p for group in added for p in group)),
             checks=_renewed_checks(held.checks, checks, at),
         )
         sync_folder(partition.folder(location))
         manifest.write(location)
-    revised = sorted(replaced & {u.name for u in held.units})
-    return Outcome("committed", tuple(sorted(refused)), tuple(revised))
+    renewed = sorted(replaced & {u.name for u in held.units})
+    return Outcome("committed", tuple(sorted(refused)), tuple(renewed))
 
 
 def restate(

@@ -62,7 +62,8 @@ class Gap:
 class Unit:
     """What a commit replaces as a whole: an instrument's day, a chain snapshot, a portfolio state.
 
-    `rank` orders sources: a unit held from a higher rank is never replaced from a lower one.
+    `rank` orders sources: a unit held from a higher rank is never replaced from a lower one;
+    `removed_at` is set when a revision took its place.
     """
 
     name: str
@@ -77,6 +78,11 @@ class Unit:
     last_sequence: int | None = None
     gaps: tuple[Gap, ...] = ()
     committed_at: datetime | None = None
+    removed_at: datetime | None = None
+
+    def counted(self, by: datetime | None) -> bool:
+        """Whether the unit was committed and not yet replaced at `by`; None means now."""
+        return _counted(self.committed_at, self.removed_at, by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,7 @@ class Part:
 
     def counted(self, by: datetime | None) -> bool:
         """Whether the part was committed and not yet removed at `by`; None means now."""
-        if by is None:
-            return self.removed_at is None
-        return self.added_at <= by and (self.removed_at is None or self.removed_at > by)
+        return _counted(self.added_at, self.removed_at, by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +121,25 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The committed content of one partition."""
+    """The committed content of one partition; `former_units` are those that were replaced."""
 
     partition: Partition
     parts: tuple[Part, ...] = ()
     units: tuple[Unit, ...] = ()
     checks: tuple[Check, ...] = ()
     contract_version: int = field(default=VERSION)
+    former_units: tuple[Unit, ...] = ()
 
     def unit(self, name: str) -> Unit | None:
         return next((u for u in self.units if u.name == name), None)
 
     def current_parts(self, committed_by: datetime | None = None) -> tuple[Part, ...]:
         return tuple(p for p in self.parts if p.counted(committed_by))
+
+    def counted_units(self, committed_by: datetime | None = None) -> tuple[Unit, ...]:
+        """The units that count at `committed_by` (default now)."""
+        held = (*self.units, *self.former_units)
+        return tuple(u for u in held if u.counted(committed_by))
 
     def write(self, location: Location) -> None:
         """Replace the manifest on disk: this is the commit."""
@@ -173,6 +183,22 @@ def restamped(manifest: Manifest, units: Iterable[Unit]) -> Manifest:
     return replace(manifest, units=tuple(renewed[name] for name in sorted(renewed)))
 
 
+def revised(manifest: Manifest, units: Iterable[Unit], at: datetime) -> Manifest:
+    """The manifest with `units` committed at `at`; those they replace are kept as former ones."""
+    fresh = {u.name: replace(u, committed_at=at) for u in units}
+    former = (replace(u, removed_at=at) for u in manifest.units if u.name in fresh)
+    return replace(
+        restamped(manifest, fresh.values()), former_units=(*manifest.former_units, *former)
+    )
+
+
+def _counted(added_at: datetime | None, removed_at: datetime | None, by: datetime | None) -> bool:
+    if by is None:
+        return removed_at is None
+    was_there = added_at is None or added_at <= by
+    return was_there and (removed_at is None or removed_at > by)
+
+
 def _text(value: object) -> str:
     if isinstance(value, datetime | date):
         return value.isoformat()
@@ -190,6 +216,7 @@ def _from_json(partition: Partition, found: dict[str, Any]) -> Manifest:
         tuple(_unit(u) for u in found["units"]),
         tuple(Check(**{**c, "checked_at": _instant(c["checked_at"])}) for c in found["checks"]),
         found["contract_version"],
+        tuple(_unit(u) for u in found.get("former_units", ())),
     )
 
 
@@ -210,5 +237,5 @@ def _unit(found: dict[str, Any]) -> Unit:
         )
         for gap in found["gaps"]
     )
-    stamp = _instant(found["committed_at"])
-    return Unit(**{**found, "raw": tuple(found["raw"]), "gaps": gaps, "committed_at": stamp})
+    stamps = {name: _instant(found.get(name)) for name in ("committed_at", "removed_at")}
+    return Unit(**{**found, **stamps, "raw": tuple(found["raw"]), "gaps": gaps})
