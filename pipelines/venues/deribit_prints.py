@@ -1,6 +1,6 @@
 """How do an instrument's prints become pieces of its day, with the proof that they are all?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -22,27 +22,27 @@ from warehouse.contract import TRADES
 from warehouse.raw import Page
 
 CHUNK_PAGES = 50  # in one piece
-
-Proven = Callable[[], tuple[Proof | None, tuple[str, ...]]]
+CANDLE_ATTEMPTS = 3
 
 
 def prints(transport: Transport, item: Instrument, window: Window) -> Iterator[Fetched]:
     """One instrument's prints, some pages at a time, the last of them with the proof."""
-    cutter = _Cutter(item, window)
-    name = item.native_symbol
+    cutter, name = _Cutter(item, window), item.native_symbol
     with transport.session(item.venue, f"trades {name}@{window.start.isoformat()}") as session:
         tape = Tape(session, name, item.instrument_id, window, transport.clock())
         pages: list[Page] = []
         known: list[pl.DataFrame | None] = []
-        for answer in tape.pages():
-            if len(pages) == CHUNK_PAGES:
-                yield from cutter.cut(pages, known, session.land(), lambda: (None, ()))
+        for answers in tape.runs():
+            if len(pages) >= CHUNK_PAGES:
+                yield from cutter.cut(pages, known, session.land())
                 pages, known = [], []
-            pages.append(answer.page)
-            known.append(wire.columns(answer.rows, wire.TRADE))
-        told = _candle(session, name, window, transport.clock())
+            pages += [answer.page for answer in answers]
+            known += [wire.columns(answer.rows, wire.TRADE) for answer in answers]
+        last = cutter.cut(pages, known, ())
+        told = _candle(session, name, window, tape.now, cutter.volume_base)
         raw = session.land()
-    yield from cutter.cut(pages, known, raw, lambda: cutter.proven(tape, told))
+    proof, notices = cutter.proven(tape, told)
+    yield from (replace(piece, raw=raw, proof=proof, notices=notices) for piece in last)
 
 
 def source_of(
@@ -58,8 +58,13 @@ def source_of(
     return Source(unit, at.date(), raw, partial(_texts, pages, form, 0), inside)
 
 
-def _candle(session: Session, name: str, window: Window, now: datetime) -> float | None:
-    """The day's volume as the venue tells it, base coin; None while it does not, or never does."""
+def _candle(
+    session: Session, name: str, window: Window, now: datetime, volume_base: float
+) -> float | None:
+    """The day's volume as the venue tells it, base coin; None while it does not, or never does.
+
+    A candle that disagrees is asked for again: nothing in it says whose and of which day it is.
+    """
     if now < window.end + proofs.GRACE:
         return None
     params = {
@@ -68,12 +73,17 @@ def _candle(session: Session, name: str, window: Window, now: datetime) -> float
         "end_timestamp": window.end_ms - 1,
         "resolution": "1D",
     }
-    try:
-        answer = session.ask(ends.CANDLES, params, partial(ends.unreadable_candles, window))
-    except SourceRefused:
-        return None
-    volume = proofs.candle_volume(answer.rows[0], window)
-    return volume if isinstance(volume, float) else None
+    told = None
+    for _ in range(CANDLE_ATTEMPTS):
+        try:
+            answer = session.ask(ends.CANDLES, params, partial(ends.unreadable_candles, window))
+        except SourceRefused:
+            return None
+        found = proofs.candle_volume(answer.rows[0], window)
+        told = found if isinstance(found, float) else None
+        if told is not None and proofs.agrees(volume_base, told):
+            break
+    return told
 
 
 @dataclass(slots=True)
@@ -91,29 +101,20 @@ class _Cutter:
         pages: Sequence[Page],
         known: Sequence[pl.DataFrame | None],
         raw: tuple[str, ...],
-        proven: Proven,
     ) -> list[Fetched]:
-        """Pieces of these pages; `proven` is asked once their rows are counted."""
-        before = self.received
-        decoded = rows.trades(
-            pages,
-            self.window.start.date(),
-            rows_before=before,
-            known=known,
-        )
-        trades = decoded.rows[TRADES.name]
-        inside = trades.filter(self.window.holds("event_at"))
-        self.received += trades.height + decoded.refused.height
-        self.refused += decoded.refused.height
-        self.volume_base += float(inside["quantity_base"].sum())
+        """Pieces of these pages, without a proof."""
+        day, before = self.window.start, self.received
+        decoded = rows.trades(pages, day.date(), rows_before=before, known=known)
         source = replace(
-            source_of(
-                self.item.instrument_id, self.window.start, raw, pages, wire.TRADE, self.window
-            ),
+            source_of(self.item.instrument_id, day, raw, pages, wire.TRADE, self.window),
             texts=partial(_texts, pages, wire.TRADE, before),
         )
-        proof, notices = proven()
-        return pieces(decoded, source, table="trades", proof=proof, notices=notices)
+        found = pieces(decoded, source, table=TRADES.name, proof=None)
+        trades = next(piece for piece in found if piece.table == TRADES.name)
+        self.received += trades.received
+        self.refused += trades.refused.height
+        self.volume_base += float(trades.frame["quantity_base"].sum())
+        return found
 
     def proven(self, tape: Tape, candle_base: float | None) -> tuple[Proof, tuple[str, ...]]:
         """The proof of all, and a notice where the venue's candle tells another volume."""

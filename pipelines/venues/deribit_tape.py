@@ -26,7 +26,7 @@ Stamps = dict[int, int]  # milliseconds by number
 
 @dataclass(slots=True)
 class Tape:
-    """One instrument's prints around a window. What came of it is known when `pages` has ended.
+    """One instrument's prints around a window. What came of it is known when `runs` has ended.
 
     `before` and `after` are the numbers of the prints next to the window, `first` and `last` those
     of the prints inside, the last at `last_at`. `holes` are runs of numbers that could not be had.
@@ -45,18 +45,19 @@ class Tape:
     holes: list[Gap] = field(default_factory=list)
     _hosts: list[str | None] = field(default_factory=lambda: [None, HISTORY])
     _latest: tuple[int, int] | None = None  # number and stamp of the print met last
+    _seen: int = 0  # the highest number that was told of
     _bounds: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self._bounds = (self.window.start_ms, self.window.end_ms)
 
-    def pages(self) -> Iterator[Answer]:
-        """Every page with prints of the window, in order."""
+    def runs(self) -> Iterator[list[Answer]]:
+        """Answers with prints of the window, in order; those to one run of numbers together."""
         first = self._first_number()
         if first is None:
             return
         for span in self._spans(max(1, first - 1)):
-            yield from span.answers
+            yield span.answers
             self._note(span)
 
     def _first_number(self) -> int | None:
@@ -65,6 +66,7 @@ class Tape:
         if newest is None:
             return None
         number, stamp = newest
+        self._seen = number
         if stamp < self.window.start_ms:
             self.before = number
             return None
@@ -100,7 +102,9 @@ class Tape:
         span.add(*self._page(low, high))
         if high not in span.stamps:
             newest = self._newest()
-            span.top = min(high, newest[0] if newest else low - 1)
+            # An older answer can be served again; what has been seen once does not go away.
+            self._seen = max(self._seen, newest[0] if newest else 0, *span.stamps)
+            span.top = max(low - 1, min(high, self._seen))
         tries = 0
         while (missing := span.missing()) and tries < FRUITLESS:
             host = self._hosts[tries % len(self._hosts)]

@@ -281,6 +281,30 @@ def test_a_lie_about_where_the_day_is_never_makes_it_quietly_short(lie, market, 
     assert is_exact == (lie == "an old time")
 
 
+def test_an_older_answer_about_the_newest_print_hides_none_that_was_seen(market, deribit):
+    step = HOUR_MS
+    market.prints[CALL] = [
+        print_row(CALL, n, START + n * step, 0.05, iv=60.0, amount=1.0) for n in range(1, 6)
+    ]
+    asked = []
+
+    def tamper(method, asked_, value):
+        if asked_.params.get("instrument_name") != CALL or "trades" not in method:
+            return value
+        asked.append(asked_)
+        if "start_seq" not in asked_.params and len(asked) > 2:
+            return {"trades": market.prints[CALL][3:4], "has_more": True}
+        if len(asked) == 3:
+            return value | {"trades": [r for r in value["trades"] if r["trade_seq"] != 4]}
+        return value
+
+    market.tamper = tamper
+    call = "deribit:BTC/USD:BTC-260327-60000-C"
+    pieces = whole(deribit.trades("BTC", WINDOW, {call}), "trades")[call]
+    assert numbers(pieces) == [1, 2, 3, 4, 5]
+    assert pieces[-1].proof.status == "complete"
+
+
 def test_a_venue_that_stays_broken_is_an_error_and_not_a_short_day(market, deribit):
     market.tamper = lambda method, asked, value: (
         Said(b"<html></html>") if "start_seq" in asked.params else value
