@@ -4,6 +4,7 @@ A trade's number is the venue's id. A funding settlement pays for the seconds si
 so it spans numbers that are seconds, and the same rule holds for both.
 """
 
+import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,11 @@ from warehouse.location import Location
 ABSENT, QUARANTINED = "absent_in_source", "quarantined"
 UNNUMBERED = "the source numbers nothing, so nothing shows that it is whole"
 MOST_GAPS = 1_000  # a file thinned out on purpose has a hole at every row: those become one
+MOST_ROUNDS = 20  # of judging again while others commit; two are the rule
 SCHEDULE_S = 60  # a settlement within a minute of its schedule is on it
 DAY = timedelta(days=1)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -129,26 +133,41 @@ class Tracker:
         return max(bisect_left(self._refused, after) - bisect_right(self._refused, before), 0)
 
 
-def settle(
-    location: Location, table: Table, venue: str, days: Iterable[date], at: datetime
-) -> None:
-    """State anew, for `days` and their neighbours, which units are proven whole."""
+def settle(location: Location, table: Table, venue: str, days: Iterable[date]) -> None:
+    """State anew, for `days` and their neighbours, which units are proven whole.
+
+    Others may commit between reading and restating, so it is judged again until a look at all the
+    days finds nothing to change: then the last statement rests on what was held after it.
+    """
     concerned = sorted({day + n * DAY for day in days for n in (-1, 0, 1)})
+    for _ in range(MOST_ROUNDS):
+        found = _verdicts(location, table, venue, concerned)
+        if not found:
+            return
+        for partition, changes in found.items():
+            restate(location, partition, changes)
+    log.warning("%s of %s: others kept committing; the last of them states it", table.name, venue)
+
+
+def _verdicts(
+    location: Location, table: Table, venue: str, concerned: Sequence[date]
+) -> dict[Partition, dict[Unit, Unit]]:
+    """By partition, the units whose statement is not what they and their neighbours now show."""
     held = {
         day: read_manifest(location, Partition(table.name, venue, day))
-        for day in {day + n * DAY for day in concerned for n in (-1, 0, 1)}
+        for day in sorted({day + n * DAY for day in concerned for n in (-1, 0, 1)})
     }
+    found: dict[Partition, dict[Unit, Unit]] = {}
     for day in concerned:
         before, after = held[day - DAY], held[day + DAY]
-        changes = {
-            own.name: stated
-            for own in held[day].units
-            if own.last_sequence is not None
-            and (stated := judge(table, day, own, before.unit(own.name), after.unit(own.name)))
-            != (own.status, own.proof)
-        }
-        if changes:
-            restate(location, Partition(table.name, venue, day), changes, at)
+        for own in held[day].units:
+            if own.last_sequence is None:
+                continue
+            status, proof = judge(table, day, own, before.unit(own.name), after.unit(own.name))
+            if (status, proof) != (own.status, own.proof):
+                renewed = replace(own, status=status, proof=proof)
+                found.setdefault(held[day].partition, {})[own] = renewed
+    return found
 
 
 def judge(

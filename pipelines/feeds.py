@@ -106,7 +106,7 @@ def land(work: Work, intake: Intake, instruments: dict[str, Instrument]) -> File
         landed = list(_chain_days(work, intake, store, instruments))
     if any(day.is_numbered for day in landed):
         days = [day.day for day in landed]
-        continuity.settle(work.location, intake.table, work.feed.venue, days, work.at)
+        continuity.settle(work.location, intake.table, work.feed.venue, days)
     repeated = [day.repeated for day in landed]
     if isinstance(store, Chain):
         repeated.append(store.repeated())

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import continuity
 from pipelines.continuity import ABSENT, MOST_GAPS, QUARANTINED, Tracker, judge
+from warehouse import lake
 from warehouse.contract import FUNDING, TRADES
-from warehouse.lake import Unit
+from warehouse.lake import Partition, Unit
+from warehouse.location import Location
 
 START, DAY = datetime(2024, 8, 8, tzinfo=UTC), date(2024, 8, 8)
 NONE = pl.DataFrame(schema={"instrument_id": pl.String, "trade_id": pl.String})
@@ -92,8 +95,8 @@ def test_a_file_thinned_on_purpose_has_one_long_hole_not_a_million():
     assert sum(gap.missing_count for gap in gaps) == MOST_GAPS + 99
 
 
-def unit(first: int, last: int, **more) -> Unit:
-    return Unit("i", "i", "unprovable", 1, "s", 30, "", (), first, last, **more)
+def unit(first: int, last: int, *, rows: int = 1, **more) -> Unit:
+    return Unit("i", "i", "unprovable", rows, "s", 30, "", (), first, last, **more)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +120,60 @@ def test_a_hole_inside_leaves_a_day_unproven():
     own = unit(10, 12, gaps=tuple(tracker.spans["i"].gaps))
     status, proof = judge(TRADES, DAY, own, unit(1, 9), unit(13, 20))
     assert (status, proof) == ("unprovable", "ids 10 to 12: 1 missing in 1 places")
+
+
+def hold(location: Location, ids: list[int], day: date = DAY) -> None:
+    """Commit a day of these ids, as an import does before it settles."""
+    shift = day - DAY
+    frame = trades(ids).with_columns(pl.col("event_at") + shift)
+    tracker, _, _ = followed(frame)
+    span = tracker.spans["i"]
+    own = unit(span.first_sequence, span.last_sequence, gaps=tuple(span.gaps), rows=span.rows)
+    partition = Partition("trades", "binance", day)
+    with lake.stage(location, partition) as part:
+        part.write(TRADES.conform(frame.drop("row_number")))
+        staged = part.finish(["i"])
+        lake.commit(location, partition, units=[own], parts=[staged], checks=[], at=START)
+
+
+def settled(location: Location) -> str:
+    return lake.read_manifest(location, Partition("trades", "binance", DAY)).unit("i").status
+
+
+WHOLE, HOLED, SHORT = [4, 5, 6], [4, 6], [8, 9]
+NEXT = date(2024, 8, 9)
+
+
+@pytest.mark.parametrize("other_settles", [True, False])
+@pytest.mark.parametrize(
+    ("first", "then", "day", "status"),
+    [
+        (WHOLE, HOLED, DAY, "unprovable"),
+        (HOLED, WHOLE, DAY, "complete"),
+        ([7, 8, 9], SHORT, NEXT, "unprovable"),
+        (SHORT, [7, 8, 9], NEXT, "complete"),
+    ],
+)
+def test_a_revision_between_judging_and_stating_is_judged_itself(
+    tmp_path, monkeypatch, first, then, day, status, other_settles
+):
+    location, true_restate = Location(tmp_path), lake.restate
+    for held, ids in {date(2024, 8, 7): [1, 2, 3], DAY: WHOLE, NEXT: [7, 8, 9]}.items():
+        hold(location, first if held == day else ids, held)
+    waiting = [then]
+
+    def overtaken(location: Location, partition: Partition, changes) -> None:
+        if waiting and partition.day == DAY:
+            hold(location, waiting.pop(), day)
+            monkeypatch.setattr(continuity, "restate", true_restate)
+            if other_settles:  # else it was killed before it came to that
+                continuity.settle(location, TRADES, "binance", [day])
+        true_restate(location, partition, changes)
+
+    monkeypatch.setattr(continuity, "restate", overtaken)
+    continuity.settle(location, TRADES, "binance", [DAY])
+    assert not waiting
+    assert settled(location) == status
 
 
 def settlements(hours: list[float], interval_h: int | list[int] = 8, kind: str = "settled"):

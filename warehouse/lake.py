@@ -208,20 +208,14 @@ def commit(
     return Outcome("committed", tuple(sorted(refused)), tuple(renewed))
 
 
-def restate(
-    location: Location,
-    partition: Partition,
-    changes: Mapping[str, tuple[str, str]],
-    at: datetime,
-) -> None:
-    """Give units a new (status, proof), as when a neighbouring day proves where they end."""
+def restate(location: Location, partition: Partition, changes: Mapping[Unit, Unit]) -> None:
+    """Put each judged unit's new form in its place, as when a neighbouring day proves it whole.
+
+    A unit that is no longer held exactly as it was judged is passed over: judge it again.
+    """
     with _locked(location, partition):
         held = read_manifest(location, partition)
-        renewed = [
-            replace(unit, status=changes[unit.name][0], proof=changes[unit.name][1])
-            for unit in held.units
-            if unit.name in changes and (unit.status, unit.proof) != changes[unit.name]
-        ]
+        renewed = [changes[unit] for unit in held.units if unit in changes]
         if renewed:
             restamped(held, renewed).write(location)
 
