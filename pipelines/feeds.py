@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -145,25 +144,26 @@ def _spooled_days(
 def _chain_days(
     work: Work, intake: Intake, chain: Chain, instruments: dict[str, Instrument]
 ) -> Iterator[Landed]:
+    """A day's snapshots share one part, and a later commit still replaces each by itself."""
     expiries = {name: item.expires_at for name, item in instruments.items()}
     found = sorted(chain.snapshots(expiries), key=lambda snapshot: (snapshot[1], snapshot[0]))
     days: Sequence[date | None] = tuple(intake.ledger.evaluated)  # all told with the first day
-    for day, snapshots in groupby(found, key=lambda snapshot: snapshot[1].date()):
+    for day, of_day in groupby(found, key=lambda snapshot: snapshot[1].date()):
         partition = Partition(intake.table.name, work.feed.venue, day)
-        units, parts, names = [], [], set[str]()
-        with ExitStack() as stages:
-            for underlying, instant, rows in snapshots:
-                part = stages.enter_context(stage(work.location, partition))
-                part.write(intake.table.conform(rows))
-                units.append(work.snapshot(underlying, instant, rows.height))
-                parts.append(part.finish([units[-1].name]))
-                names.update(rows["instrument_id"])
+        units, names = list[Unit](), set[str]()
+        with stage(work.location, partition) as part:
+            for instant, of_instant in groupby(of_day, key=lambda snapshot: snapshot[1]):
+                snapshots = [(underlying, rows) for underlying, _, rows in of_instant]
+                together = pl.concat([rows for _, rows in snapshots]).sort(intake.table.sort)
+                part.write(intake.table.conform(together))
+                units.extend(work.snapshot(name, instant, rows.height) for name, rows in snapshots)
+                names.update(together["instrument_id"])
+            staged = part.finish([unit.name for unit in units])
             checks = intake.ledger.checks(days)
             seen = [instruments[name] for name in sorted(names)]
-            outcome = _commit(work, partition, units, parts, checks, seen)
+            outcome = _commit(work, partition, units, [staged], checks, seen)
         days = ()
-        rows_kept = sum(unit.rows for unit in units)
-        yield Landed(day, rows_kept, outcome, pl.DataFrame(schema={ROW_NUMBER: pl.Int64}))
+        yield Landed(day, staged.rows, outcome, pl.DataFrame(schema={ROW_NUMBER: pl.Int64}))
 
 
 def _commit(

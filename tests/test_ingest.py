@@ -194,6 +194,22 @@ def test_a_chain_of_many_stamps_becomes_units_on_the_grid(tmp_path, location):
     assert lake.scan(location, "instruments").collect().height == 2
 
 
+def test_a_day_of_snapshots_is_one_part_in_the_order_of_its_table(tmp_path, location):
+    names = ("BTC-27SEP24-60000-C", "BTC-27SEP24-70000-P", "ETH-27SEP24-3000-C")
+    lines = [option_row(60 * n, names[n % 3]) for n in range(60)]
+    path = archive_files.tardis(tmp_path, "options_chain", CHAIN_HEADER, lines)
+    run(location, path)
+    (manifest,) = lake.manifests(location, "option_quotes")
+    (part,) = manifest.parts
+    assert len(manifest.units) == len(part.units) == 25  # BTC alone at midnight
+    rows = lake.scan(location, "option_quotes").select("snapshot_at", "instrument_id").collect()
+    assert rows.height == part.rows == sum(unit.rows for unit in manifest.units)
+    assert rows.equals(rows.sort("snapshot_at", "instrument_id"))
+    before = contents(location)
+    assert run(location, path).files[0].state == "unchanged"
+    assert contents(location) == before
+
+
 def test_the_file_that_begins_at_midnight_leaves_the_state_of_the_one_that_ended_there(
     tmp_path, location
 ):
@@ -209,6 +225,9 @@ def test_the_file_that_begins_at_midnight_leaves_the_state_of_the_one_that_ended
             "BTC@2024-08-09T00:00:00+00:00"
         )
         assert midnight.rows == 2
+        before = contents(location)
+        assert {file.state for file in run(location, *order).files} == {"unchanged"}
+        assert contents(location) == before
 
 
 # ---------- rows that are bad

@@ -138,6 +138,22 @@ def test_a_worse_source_is_refused_and_a_better_one_makes_a_revision(tmp_path: P
     assert counts(location) == {"binance:A": 6, "binance:B": 2}
 
 
+def test_rows_that_come_again_without_their_refused_units_change_nothing(tmp_path: Path) -> None:
+    location = Location(tmp_path)
+    both = {"binance:A": prints("binance:A", 5), "binance:B": prints("binance:B", 7)}
+    better = {"binance:A": prints("binance:A", 6)}
+    for order in ((better, both), (both, better)):
+        for frames in order:
+            put(location, frames, rank=30 if frames is better else 10)
+        before = digests(location)
+        outcome = put(location, both, rank=10, at=NOON + timedelta(hours=1))
+        assert (outcome.state, outcome.refused) == ("unchanged", ("binance:A",))
+        assert digests(location) == before
+        assert counts(location) == {"binance:A": 6, "binance:B": 7}
+        assert not list(tmp_path.rglob("*.tmp"))
+        location = Location(tmp_path / "other")
+
+
 def test_a_chain_snapshot_is_replaced_without_touching_its_neighbours(tmp_path: Path) -> None:
     location = Location(tmp_path)
     partition = Partition("option_quotes", "deribit", DAY)

@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -184,25 +184,31 @@ def commit(
     what is held already changes nothing. Raises `PartitionError` where units and parts disagree.
     """
     _check_agreement(partition, units, parts)
-    with _locked(location, partition):
+    folder = partition.folder(location)
+    with _locked(location, partition), ExitStack() as stages:
         held = read_manifest(location, partition)
-        _remove_abandoned(partition.folder(location))
+        _remove_abandoned(folder)
         refused = {u.name for u in units if _is_better_held(held, u)}
-        current = {p.sha256: p for p in held.current_parts()}
-        fresh = [p for p in parts if p.sha256 not in current and not refused.issuperset(p.units)]
-        same = {name for p in parts if p.sha256 in current for name in p.units}
-        taken = [u for u in units if u.name not in refused and u.name not in same]
-        if not taken:
+        # Parts are compared without their refused units: so they were kept when first committed.
+        wanted = [
+            part
+            for staged in parts
+            if (part := _without(location, partition, staged, refused, stages)).units
+        ]
+        current = {p.sha256 for p in held.current_parts()}
+        fresh = [p for p in wanted if p.sha256 not in current]
+        replaced = {name for p in fresh for name in p.units}
+        if not fresh:
             return Outcome("unchanged", tuple(sorted(refused)))
-        replaced = {u.name for u in taken}
-        kept, removed, remainders = _make_room(location, held, replaced, at)
-        added = [_adopt(location, partition, p, replaced, at) for p in fresh]
+        kept, removed, remainders = _make_room(location, held, replaced, at, stages)
+        taken = [u for u in units if u.name in replaced]
+        added = [_adopt(folder, part, at) for part in (*remainders, *fresh)]
         manifest = replace(
             revised(held, taken, at),
-            parts=(*kept, *removed, *remainders, *(p for group in added for p in group)),
+            parts=(*kept, *removed, *added),
             checks=_renewed_checks(held.checks, checks, at),
         )
-        sync_folder(partition.folder(location))
+        sync_folder(folder)
         manifest.write(location)
     renewed = sorted(replaced & {u.name for u in held.units})
     return Outcome("committed", tuple(sorted(refused)), tuple(renewed))
@@ -268,9 +274,23 @@ def _is_better_held(held: Manifest, unit: Unit) -> bool:
     return present is not None and present.rank > unit.rank
 
 
+def _without(
+    location: Location,
+    partition: Partition,
+    staged: StagedPart,
+    refused: set[str],
+    stages: ExitStack,
+) -> StagedPart:
+    """The staged part, rewritten without its refused units where it brings some."""
+    wanted = [name for name in staged.units if name not in refused]
+    if not wanted or len(wanted) == len(staged.units):
+        return replace(staged, units=tuple(wanted))
+    return _rewrite(location, partition, staged.path, wanted, stages)
+
+
 def _make_room(
-    location: Location, held: Manifest, replaced: set[str], at: datetime
-) -> tuple[list[Part], list[Part], list[Part]]:
+    location: Location, held: Manifest, replaced: set[str], at: datetime, stages: ExitStack
+) -> tuple[list[Part], list[Part], list[StagedPart]]:
     """Split the held parts into kept and removed; units that share a removed part are rewritten."""
     kept, removed, remainders = [], [], []
     for part in held.parts:
@@ -281,33 +301,26 @@ def _make_room(
         staying = [name for name in part.units if name not in replaced]
         if staying:
             path = held.partition.folder(location) / part.name
-            remainders.append(_rewrite(location, held.partition, path, staying, at))
+            remainders.append(_rewrite(location, held.partition, path, staying, stages))
     return kept, removed, remainders
 
 
-def _adopt(
-    location: Location, partition: Partition, staged: StagedPart, replaced: set[str], at: datetime
-) -> list[Part]:
-    """Move a staged part into place; of one that also brings refused units, only the rest."""
-    wanted = [name for name in staged.units if name in replaced]
-    if len(wanted) < len(staged.units):
-        return [_rewrite(location, partition, staged.path, wanted, at)] if wanted else []
-    staged.path.chmod(0o444)
-    staged.path.replace(partition.folder(location) / staged.name)
-    return [_part(staged, at)]
-
-
 def _rewrite(
-    location: Location, partition: Partition, path: Path, units: Sequence[str], at: datetime
-) -> Part:
+    location: Location, partition: Partition, path: Path, units: Sequence[str], stages: ExitStack
+) -> StagedPart:
+    """A part of the rows of `units` alone, which `stages` removes unless it is adopted."""
     table = LAKE_TABLES[partition.table]
     rows = pl.scan_parquet(path).filter(pl.any_horizontal(rows_of(table, u) for u in units))
-    with stage(location, partition) as part:
-        for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
-            part.write(batch)
-        staged = part.finish(units)
-        staged.path.chmod(0o444)
-        staged.path.replace(partition.folder(location) / staged.name)
+    part = stages.enter_context(stage(location, partition))
+    for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
+        part.write(batch)
+    return part.finish(units)
+
+
+def _adopt(folder: Path, staged: StagedPart, at: datetime) -> Part:
+    """Move a staged part into place."""
+    staged.path.chmod(0o444)
+    staged.path.replace(folder / staged.name)
     return _part(staged, at)
 
 
