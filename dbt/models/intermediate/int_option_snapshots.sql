@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='snapshot_at',
+    meta={'reads_day_before': true},
 ) }}
 
 with
@@ -33,9 +34,9 @@ indexes as (
         {{ last_by('index_price', ['snapshot_at', 'instrument_id']) }} as index_price,
         max(snapshot_at) as priced_at
 
-    from {{ ref('stg_quotes') }}
+    from {{ uncut(ref('stg_quotes')) }}
 
-    where index_price is not null
+    where index_price is not null and {{ in_batch_or_day_before('day_at') }}
 
     group by venue, underlying, available_at
 
@@ -53,14 +54,17 @@ perpetuals as (
         ]) }} as mid_price,
         max(quotes.snapshot_at) as priced_at
 
-    from {{ ref('stg_quotes') }} as quotes
+    from {{ uncut(ref('stg_quotes')) }} as quotes
 
     inner join {{ ref('stg_instruments') }} as instruments
         on
             quotes.instrument_id = instruments.instrument_id
             and {{ day_of('quotes.snapshot_at') }} = instruments.valid_from
 
-    where instruments.kind = 'perp' and quotes.mid_price is not null
+    where
+        instruments.kind = 'perp'
+        and quotes.mid_price is not null
+        and {{ in_batch_or_day_before('quotes.day_at') }}
 
     group by quotes.venue, quotes.underlying, quotes.available_at
 

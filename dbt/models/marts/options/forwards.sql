@@ -1,3 +1,5 @@
+{{ config(meta={'reads_day_before': true}) }}
+
 with
 
 options as (
@@ -140,14 +142,17 @@ futures as (
         ]) }} as mid_price,
         max(quotes.snapshot_at) as priced_at
 
-    from {{ ref('stg_quotes') }} as quotes
+    from {{ uncut(ref('stg_quotes')) }} as quotes
 
     inner join {{ ref('stg_instruments') }} as instruments
         on
             quotes.instrument_id = instruments.instrument_id
             and {{ day_of('quotes.snapshot_at') }} = instruments.valid_from
 
-    where instruments.kind = 'future' and quotes.mid_price is not null
+    where
+        instruments.kind = 'future'
+        and quotes.mid_price is not null
+        and {{ in_batch_or_day_before('quotes.day_at') }}
 
     group by quotes.venue, quotes.underlying, instruments.expires_at, quotes.available_at
 

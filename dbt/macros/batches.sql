@@ -1,0 +1,19 @@
+{# What a daily model reads beyond its own day: dbt cuts a plain `ref` to the batch. A model that uses
+   these says `meta: {reads_day_before: true}`: the build then runs a changed day's next day too. #}
+
+{# All of `relation`; outside dbt a relation is its name. #}
+{% macro uncut(relation) -%}
+    {{ relation.render() if relation.render is defined else relation }}
+{%- endmacro %}
+
+{# Whether `day_at` is the batch's day or the one before; always where there is no batch. #}
+{% macro in_batch_or_day_before(day_at) -%}
+    {%- set batch = model.batch if model is defined -%}
+    {%- if batch -%}
+        {%- set first = batch.event_time_start - modules.datetime.timedelta(days=1) -%}
+        {{ day_at }} >= cast('{{ first.strftime("%Y-%m-%d") }}' as timestamp)
+        and {{ day_at }} < cast('{{ batch.event_time_end.strftime("%Y-%m-%d") }}' as timestamp)
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
