@@ -22,6 +22,10 @@ SNAPSHOTS = tuple(
 EXPIRIES = (datetime(2026, 3, 27, 8, tzinfo=UTC), datetime(2026, 6, 26, 8, tzinfo=UTC))
 SLICES = {EXPIRIES[0]: (0.006, 0.05, -0.3, 0.01, 0.12), EXPIRIES[1]: (0.05, 0.14, -0.3, 0.02, 0.3)}
 STRIKES = tuple(range(50_000, 92_500, 2_500))
+# The venue's books are a minute older than the chain: those of the chain at midnight are of the day
+# before.
+BOOKS_BEFORE = timedelta(minutes=1)
+LINEAR_FUNDED = SNAPSHOTS[1]  # no funding of the linear perpetual is known before
 STATED = datetime(2026, 3, 10, tzinfo=UTC)
 HALF_SPREAD = 0.0004  # coin
 LATE = timedelta(seconds=20)
@@ -107,7 +111,7 @@ def plant(location: Location, snapshots: tuple[datetime, ...] = SNAPSHOTS) -> No
     perpetual = universe.deribit("BTC-PERPETUAL")
     linear = universe.binance("um", "BTCUSDT")
     quiet = universe.binance("um", "BTCUSDT_260626")
-    for day in sorted({at.date() for at in snapshots}):
+    for day in sorted({at.date() for when in snapshots for at in (when, when - BOOKS_BEFORE)}):
         for venue, known in (
             ("deribit", [*listed, *futures, perpetual]),
             ("binance", [linear, quiet]),
@@ -117,9 +121,10 @@ def plant(location: Location, snapshots: tuple[datetime, ...] = SNAPSHOTS) -> No
     for at in snapshots:
         rows = [_option(option, at, n) for n, option in enumerate(listed)]
         commit(location, "option_quotes", "deribit", at.date(), f"BTC@{at.isoformat()}", rows)
-        books = [_book(f, at, forward(at, f.expires_at)) for f in futures if f.expires_at]
-        books.append({**_book(perpetual, at, spot(at) + 5), "index_price": spot(at)})
-        commit(location, "quotes", "deribit", at.date(), f"deribit@{at.isoformat()}", books)
+        seen = at - BOOKS_BEFORE
+        books = [_book(f, seen, forward(at, f.expires_at)) for f in futures if f.expires_at]
+        books.append({**_book(perpetual, seen, spot(at) + 5), "index_price": spot(at)})
+        commit(location, "quotes", "deribit", seen.date(), f"deribit@{seen.isoformat()}", books)
         late = [_book(linear, at + timedelta(seconds=s), spot(at) - 10) for s in (1, 61, 121)]
         if at == SNAPSHOTS[0]:  # and never again
             late.append(_book(quiet, at, spot(at)))
@@ -127,14 +132,9 @@ def plant(location: Location, snapshots: tuple[datetime, ...] = SNAPSHOTS) -> No
         prints = [_print(linear, at, n, spot(at) - 10) for n in range(3)]
         commit(location, "trades", "binance", at.date(), f"prints@{at.isoformat()}", prints)
         rate = {"kind": "indicative", "event_at": at, "rate": 0.0001, "interval_s": 28_800}
-        commit(
-            location,
-            "funding",
-            "deribit",
-            at.date(),
-            at.isoformat(),
-            [{**_named(perpetual), **rate}],
-        )
+        for instrument in (perpetual, linear) if at >= LINEAR_FUNDED else (perpetual,):
+            rates: list[Row] = [{**_named(instrument), **rate}]
+            commit(location, "funding", instrument.venue, at.date(), at.isoformat(), rates)
 
 
 def hold(

@@ -11,6 +11,7 @@ import pytest
 from option_world import (
     EXPIRIES,
     LATE,
+    LINEAR_FUNDED,
     SNAPSHOTS,
     clock,
     coin_price,
@@ -173,16 +174,50 @@ def test_a_price_too_old_blocks_the_order_and_fails_the_grade(marts):
     assert set(found.filter(blocked)["quality_grade"]) == {"F"}
 
 
-def test_an_account_without_balances_is_said_to_be_unknown_and_its_order_not_sent(marts):
+def test_an_account_without_balances_is_said_to_be_unknown_and_with_a_second_doubt_not_sent(marts):
     found = rows(marts, "hedging.signals", "portfolio_id = 'bare'")
     assert found["quality_flags"].list.contains("collateral_unknown").all()
     # Beside an unknown funding rate that makes two soft flags: grade D, display only.
-    assert set(found["quality_grade"]) == {"D"}
-    assert found["block_reasons"].list.contains("display_only").all()
+    doubted = found["quality_flags"].list.contains("unknown_funding")
+    assert set(doubted) == {True, False}
+    assert set(found.filter(doubted)["quality_grade"]) == {"D"}
+    assert found.filter(doubted)["block_reasons"].list.contains("display_only").all()
+    assert set(found.filter(~doubted)["quality_grade"]) == {"C"}
+
+
+def test_an_order_whose_funding_is_unknown_is_not_sent_and_its_cost_not_stated(marts):
+    found = rows(marts, "hedging.signals", f"is_triggered and instrument_id = '{LINEAR}'")
+    is_known = found["as_of_at"] > LINEAR_FUNDED.replace(tzinfo=None)
+    assert set(is_known) == {True, False}
+    unknown = found.filter(~is_known)
+    assert set(unknown["action"]) == {"do_not_trade"}
+    assert unknown["block_reasons"].list.contains("unknown_funding").all()
+    assert unknown["expected_funding_usd"].null_count() == unknown.height
+    assert unknown["expected_cost_usd"].null_count() == unknown.height
+    known = found.filter(is_known)
+    assert not known["block_reasons"].list.contains("unknown_funding").any()
+    assert known["expected_cost_usd"].null_count() == 0
+
+
+def test_a_chain_at_midnight_finds_the_books_of_the_minute_before(marts):
+    for mart, column in (
+        ("options.forwards", "future_forward"),
+        ("intermediate.int_option_snapshots", "index_price"),
+    ):
+        found = rows(marts, mart, "venue = 'deribit'")
+        assert set(found["snapshot_at"]) == {at.replace(tzinfo=None) for at in SNAPSHOTS}
+        assert found[column].null_count() == 0
+    chains = rows(marts, "intermediate.int_option_snapshots", "venue = 'deribit'")
+    assert set(chains["index_source"]) == {"venue"}
+    for at, index in chains.select("snapshot_at", "index_price").iter_rows():
+        assert index == spot(at.replace(tzinfo=SNAPSHOTS[0].tzinfo))
 
 
 def test_costs_rank_every_instrument_once_per_side_and_size(marts):
     found = rows(marts, "hedging.instrument_costs")
+    unknown = found.filter(pl.col("funding_bps_per_day").is_null())
+    assert {PERPETUAL, LINEAR} == set(unknown["instrument_id"])
+    assert unknown["total_cost_bps"].null_count() == unknown.height
     ladders = found.group_by("underlying", "side", "notional_usd", "snapshot_at").agg("rank")
     for ranks in ladders["rank"]:
         assert sorted(ranks) == list(range(1, len(ranks) + 1))

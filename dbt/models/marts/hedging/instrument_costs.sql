@@ -27,8 +27,7 @@ costed as (
         candidates.*,
         notionals.notional_usd,
         -- One day of holding: what the cheapest order is depends on how long it is held.
-        candidates.spread_bps + candidates.fee_bps + coalesce(candidates.funding_bps_per_day, 0)
-            as total_cost_bps
+        candidates.spread_bps + candidates.fee_bps + candidates.funding_bps_per_day as total_cost_bps
 
     from candidates
 

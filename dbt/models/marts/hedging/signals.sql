@@ -179,10 +179,11 @@ eligible as (
             order by
                 case when candidates.price_age_s <= triggered.max_price_age_s then 0 else 1 end asc nulls last,
                 case when candidates.lot_size > 0 and candidates.tick_size > 0 then 0 else 1 end asc nulls last,
+                -- A cost that is not known whole is no cost to compare: it comes after all that are.
                 round(
                     candidates.spread_bps
                     + candidates.fee_bps
-                    + coalesce(candidates.funding_bps_per_day, 0) * triggered.horizon_days,
+                    + candidates.funding_bps_per_day * triggered.horizon_days,
                     6
                 ) asc nulls last,
                 candidates.instrument_id asc nulls last
@@ -299,7 +300,7 @@ weighed as (
         round(cost_coins * price, 2) as order_usd,
         round(cost_coins * price * spread_bps / 10000, 6) as spread_usd,
         round(cost_coins * price * fee_bps / 10000, 6) as fee_usd,
-        round(cost_coins * price * coalesce(funding_bps_per_day, 0) * horizon_days / 10000, 6) as funding_usd,
+        round(cost_coins * price * funding_bps_per_day * horizon_days / 10000, 6) as funding_usd,
         round(
             0.5 * risk_aversion_per_usd
             * (current_delta * current_delta - delta_if_traded * delta_if_traded)
@@ -325,6 +326,7 @@ blocked as (
             ('is_outside and contracts = 0', 'below_lot'),
             ('is_outside and chosen_instrument_id is not null and spread_usd is null', 'unknown_spread'),
             ('is_outside and chosen_instrument_id is not null and fee_usd is null', 'unknown_fee'),
+            ('is_outside and chosen_instrument_id is not null and funding_usd is null', 'unknown_funding'),
             ('is_outside and vol is null', 'unknown_variance'),
             ('is_outside and spread_usd + fee_usd + funding_usd > benefit_usd', 'cost_above_benefit'),
             ('is_outside and ' ~ flag_count(soft_flags) ~ ' > 1', 'display_only'),
