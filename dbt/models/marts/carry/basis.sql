@@ -227,9 +227,9 @@ chosen as (
         row_number() over (
             partition by instrument_id, price_kind, snapshot_at
             order by
+                case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 source_rank asc nulls last,
                 case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
-                case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 spot_quote asc nulls last
         ) as choice
 
