@@ -132,12 +132,15 @@ def quotes() -> list[dict[str, Any]]:
 
 
 def funding() -> list[dict[str, Any]]:
-    """Settlements every 8 h, jittered, without declared intervals; the sixth was lost."""
+    """Settlements every 8 h, jittered, without declared intervals; the sixth was lost.
+
+    What is indicated is for 4 h.
+    """
     rows = []
     for n in range(9):
         at = start(FIRST) + timedelta(hours=8 * n, milliseconds=3 * n)
         for kind, moment, rate in (
-            ("indicative", at - timedelta(minutes=90), 0.0003),
+            ("indicative", at - timedelta(minutes=90), 0.00015),
             ("indicative", at - timedelta(minutes=30), 0.0009),
             ("settled", at, 0.0001),
         ):
@@ -151,6 +154,7 @@ def funding() -> list[dict[str, Any]]:
                         "event_at": moment,
                         "received_at": moment,
                         "rate": rate,
+                        "interval_s": None if kind == "settled" else 14_400,
                     }
                 )
     return rows

@@ -38,19 +38,32 @@ spaced as (
 
 ),
 
-indications as (
+indicated as (
 
     select
         instrument_id,
+        event_at,
         available_at,
-        max(event_at) as event_at,
-        {{ last_by('rate', ['event_at']) }} as rate
+        rate,
+        interval_s,
+        row_number() over (
+            partition by instrument_id, available_at
+            order by event_at desc nulls last
+        ) as place
 
     from {{ ref('stg_funding') }}
 
     where kind = 'indicative'
 
-    group by instrument_id, available_at
+),
+
+indications as (
+
+    select *
+
+    from indicated
+
+    where place = 1
 
 ),
 
@@ -59,7 +72,8 @@ forecast as (
     select
         spaced.*,
         indications.event_at as indicated_event_at,
-        indications.rate as indicated_rate
+        indications.rate as indicated_rate,
+        indications.interval_s as indicated_interval_s
 
     from spaced
 
@@ -76,12 +90,15 @@ judged as (
         caps.cap_rate,
         caps.floor_rate,
         31536000e0 / forecast.interval_s as intervals_a_year,
-        -- An indication from before the interval speaks of another settlement.
+        -- An indication from before the interval speaks of another settlement, and one for an interval
+        -- of another length (8 h are usual, whatever is settled) is brought to this one's.
         case
             when
                 forecast.indicated_event_at
                 > {{ plus_seconds('forecast.event_at', '-forecast.interval_s') }}
-                then forecast.indicated_rate - forecast.rate
+                then
+                    forecast.indicated_rate * (forecast.interval_s / forecast.indicated_interval_s)
+                    - forecast.rate
         end as predicted_minus_settled
 
     from forecast
