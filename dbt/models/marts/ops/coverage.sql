@@ -12,3 +12,5 @@ select
     committed_at
 
 from {{ source('ops_source', 'coverage') }}
+
+where day_at <= {{ as_of() }}

@@ -10,3 +10,5 @@ select
     repaired_by
 
 from {{ source('ops_source', 'gaps') }}
+
+where ended_at <= {{ as_of() }}

@@ -12,3 +12,5 @@ select
     removed_at
 
 from {{ source('ops_source', 'manifest') }}
+
+where day_at <= {{ as_of() }}

@@ -13,3 +13,5 @@ select
     checked_at
 
 from {{ source('ops_source', 'quality') }}
+
+where day_at <= {{ as_of() }}
