@@ -1,7 +1,7 @@
 """Is it true? Great Expectations decides row by row; what it refuses never reaches the lake."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,19 @@ REFUSABLE_SHARE = 0.5
 
 
 class GateRefused(ValueError):
-    """A blocking expectation failed for the whole: the message names table, place and value."""
+    """A blocking check failed on what would be kept: nothing of it may be committed.
+
+    The message names the check, how many rows and why; who reads a file adds its path.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one promise came to on one chunk; `unexpected` counts the rows that broke it by day."""
+    """What one promise came to on one chunk.
+
+    `is_passed` speaks of the rows that are kept; `unexpected` counts, by day, the rows that broke
+    the promise, kept or not.
+    """
 
     promise: "Promise"
     is_passed: bool
@@ -53,7 +60,8 @@ class Ledger:
     evaluated: Counter[date | None] = field(default_factory=Counter)
     unexpected: dict[str, Counter[date | None]] = field(default_factory=dict)
     promises: dict[str, "Promise"] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)  # promises on the whole, which name no row
+    failed: set[str] = field(default_factory=set)  # on kept rows, or on the whole
+    of_source: list[Check] = field(default_factory=list)  # they speak of all days at once
 
     def add(self, audit: Audit) -> None:
         self.evaluated.update(audit.evaluated)
@@ -61,13 +69,13 @@ class Ledger:
             breach = finding.promise.breach
             self.promises[breach] = finding.promise
             self.unexpected.setdefault(breach, Counter()).update(finding.unexpected)
-            if not (finding.is_passed or finding.unexpected):
+            if not finding.is_passed and (finding.promise.is_blocking or not finding.unexpected):
                 self.failed.add(breach)
 
     def checks(self, days: Collection[date | None]) -> list[Check]:
         """Results over `days`; None stands for rows without a readable day."""
         broken = {b: sum(found[d] for d in days) for b, found in self.unexpected.items()}
-        return [
+        told = [
             Check(
                 self.source_path,
                 breach,
@@ -80,6 +88,7 @@ class Ledger:
             )
             for breach, promise in self.promises.items()
         ]
+        return [*told, *self.of_source]
 
 
 def audit(table: Table, frame: pl.DataFrame) -> Audit:
@@ -114,30 +123,47 @@ def empty(
     return Check(source_path, expectation, "", is_blocking, passed, evaluated, violations, reason)
 
 
-def refuse_if_mostly_bad(subject: str, rows: int, refused: Mapping[str, int]) -> None:
-    """Raise `GateRefused` where more than half of the rows broke a blocking promise."""
-    count = sum(refused.values())
+def refused_share(table: Table, source_path: str, rows: int, refused: Mapping[str, int]) -> Check:
+    """The check that of `rows` no more than half were refused, for the reasons counted.
+
+    Raises `GateRefused` where it fails.
+    """
+    count, most = sum(refused.values()), f"{REFUSABLE_SHARE:.0%}"
     if count > REFUSABLE_SHARE * rows:
         worst = max(refused, key=lambda reason: refused[reason])
         raise GateRefused(
-            f"{subject}: {count} of {rows} rows were refused, {refused[worst]} of them as {worst}; "
-            f"a file with more than {REFUSABLE_SHARE:.0%} bad rows is not imported"
+            f"{table.name}: refused_share: {count} of {rows} rows were refused "
+            f"({count / rows:.0%}), {refused[worst]} of them as {worst}; "
+            f"a file with more than {most} bad rows is not imported"
         )
+    reason = f"Of a file with more than {most} bad rows, the others are not to be trusted either."
+    return Check(source_path, "refused_share", "", True, True, rows, count, reason)
+
+
+def require(subject: str, checks: Iterable[Check]) -> None:
+    """Raise `GateRefused` where a blocking check failed on what is kept of `subject`."""
+    for check in checks:
+        if check.is_blocking and not check.is_passed:
+            raise GateRefused(
+                f"{subject}: {check.expectation}: {check.unexpected_count} of "
+                f"{check.evaluated_count} rows broke it. {check.reason}"
+            )
 
 
 def _audit_chunk(table: Table, frame: pl.DataFrame) -> Audit:
     names = tuple(name for name in frame.columns if name != ROW_NUMBER)
     columns = _columns_finding(table, names)
-    days = frame[table.time].dt.date()
-    findings, reasons = [columns], pl.Series("reason", [None] * frame.height, pl.String)
-    for promise, result, rows in validation.results(table, frame):
-        findings.append(_finding(table, promise, result, days, rows))
+    reasons = pl.Series("reason", [None] * frame.height, pl.String)
+    results = list(validation.results(table, frame))
+    for promise, result, rows in results:
+        _check_whole(table, promise, result)
         if promise.is_blocking and len(rows):
             reasons = _named_first(reasons, rows, promise.breach)
-    bad = reasons.is_not_null()
+    bad, days = reasons.is_not_null(), frame[table.time].dt.date()
+    findings = (_finding(promise, result, days, rows, bad) for promise, result, rows in results)
     refused = frame.select(ROW_NUMBER).with_columns(reasons).filter(bad)
     kept = frame if refused.is_empty() else frame.filter(~bad)
-    return Audit(kept, refused, _by_day(days), tuple(findings))
+    return Audit(kept, refused, _by_day(days), (columns, *findings))
 
 
 def _columns_finding(table: Table, names: tuple[str, ...]) -> Finding:
@@ -149,16 +175,25 @@ def _columns_finding(table: Table, names: tuple[str, ...]) -> Finding:
     return Finding(promise, True, {})
 
 
-def _finding(
-    table: Table, promise: "Promise", result: Any, days: pl.Series, rows: pl.Series
-) -> Finding:
+def _check_whole(table: Table, promise: "Promise", result: Any) -> None:
     about_rows = "unexpected_count" in result["result"]
     value = result["result"].get("observed_value")  # None where the column holds nothing to judge
     if promise.is_blocking and not about_rows and not result["success"] and value is not None:
-        raise GateRefused(f"{table.name}.{promise.column}: was {value}. {promise.reason}")
-    # A blocking promise holds for whatever is kept, since the rows that break it are not.
-    is_passed = bool(result["success"]) or promise.is_blocking
-    return Finding(promise, is_passed, _by_day(days.gather(rows)) if len(rows) else {})
+        raise GateRefused(
+            f"{table.name}.{promise.column}: {promise.breach}: was {value}. {promise.reason}"
+        )
+
+
+def _finding(
+    promise: "Promise", result: Any, days: pl.Series, rows: pl.Series, bad: pl.Series
+) -> Finding:
+    """A promise that rows broke holds for what is kept only if every one of them is refused."""
+    unexpected = _by_day(days.gather(rows)) if len(rows) else {}
+    is_passed = bool(result["success"])
+    if promise.is_blocking and not is_passed:
+        is_vacuous = "unexpected_count" not in result["result"]  # else the whole was stopped before
+        is_passed = is_vacuous or (len(rows) > 0 and bool(bad.gather(rows).all()))
+    return Finding(promise, is_passed, unexpected)
 
 
 def _named_first(reasons: pl.Series, rows: pl.Series, breach: str) -> pl.Series:

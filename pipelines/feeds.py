@@ -150,16 +150,20 @@ def _chain_days(
     days: Sequence[date | None] = tuple(intake.ledger.evaluated)  # all told with the first day
     for day, of_day in groupby(found, key=lambda snapshot: snapshot[1].date()):
         partition = Partition(intake.table.name, work.feed.venue, day)
-        units, names = list[Unit](), set[str]()
+        units, names, repeats = list[Unit](), set[str](), 0
         with stage(work.location, partition) as part:
             for instant, of_instant in groupby(of_day, key=lambda snapshot: snapshot[1]):
                 snapshots = [(underlying, rows) for underlying, _, rows in of_instant]
                 together = pl.concat([rows for _, rows in snapshots]).sort(intake.table.sort)
                 part.write(intake.table.conform(together))
+                repeats += together.height - together.select(pl.struct(intake.table.key)).n_unique()
                 units.extend(work.snapshot(name, instant, rows.height) for name, rows in snapshots)
                 names.update(together["instrument_id"])
             staged = part.finish([unit.name for unit in units])
-            checks = intake.ledger.checks(days)
+            checks = [
+                *intake.ledger.checks(days),
+                _check_of_keys(intake, kept=staged.rows, repeats=repeats),
+            ]
             seen = [instruments[name] for name in sorted(names)]
             outcome = _commit(work, partition, units, [staged], checks, seen)
         days = ()
@@ -174,7 +178,11 @@ def _commit(
     checks: Sequence[Check],
     seen: Sequence[Instrument],
 ) -> Outcome:
-    """Instruments first, so that no row is ever committed without its instrument."""
+    """Instruments first, so that no row is ever committed without its instrument.
+
+    Raises `GateRefused` before anything is committed where a blocking check failed.
+    """
+    gate.require(partition.name, checks)
     path = str(work.feed.path)
     work.register.observe(seen, partition.day, raw=work.sha256, path=path, at=work.at)
     outcome = commit(work.location, partition, units=units, parts=parts, checks=checks, at=work.at)
@@ -187,21 +195,28 @@ def _checks_of_order(intake: Intake, tracker: Tracker) -> list[Check]:
     """The assertions on tables of violations, which polars finds."""
     kept = sum(span.rows for span in tracker.spans.values())
     holes = sum(len(span.gaps) for span in tracker.spans.values())
-    empty = partial(gate.empty, source_path=intake.ledger.source_path, evaluated=kept)
     return [
-        empty(
-            "key_repeated",
-            violations=tracker.still_repeated,
-            is_blocking=True,
-            reason=f"One row per {intake.table.grain}: a print counted twice is volume invented.",
-        ),
-        empty(
+        _check_of_keys(intake, kept=kept, repeats=tracker.still_repeated),
+        gate.empty(
             "numbers_missing",
+            intake.ledger.source_path,
             violations=holes,
+            evaluated=kept,
             is_blocking=False,
             reason="A hole in the venue's own numbers is a row that exists and is not here.",
         ),
     ]
+
+
+def _check_of_keys(intake: Intake, *, kept: int, repeats: int) -> Check:
+    return gate.empty(
+        "key_repeated",
+        intake.ledger.source_path,
+        violations=repeats,
+        evaluated=kept,
+        is_blocking=True,
+        reason=f"One row per {intake.table.grain}: a print counted twice is volume invented.",
+    )
 
 
 def _quarantine(work: Work, table: Table, refused: pl.DataFrame) -> None:

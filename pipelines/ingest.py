@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
+from expectations.gate import GateRefused
 from pipelines import archives, feeds, intake, statements
 from pipelines.archives import opening
 from pipelines.archives.base import Job, SourceError, SourceUnavailable, Statement
@@ -24,7 +25,7 @@ from warehouse.raw import record_archive
 
 Progress = Callable[[str, int, int], None]
 
-OK, USAGE, BAD_DATA, INPUT_OUTPUT = 0, 2, 65, 74
+OK, CHECKS_FAILED, USAGE, BAD_DATA, INPUT_OUTPUT = 0, 1, 2, 65, 74
 DOCUMENT_SUFFIXES = (".md", ".txt", ".checksum")
 DOCUMENT_NAMES = ("readme", "license", "licence", "notice")
 REAL = World("real")
@@ -53,8 +54,9 @@ def import_paths(
     """Import files and folders, folders to all depths; market data before portfolios.
 
     `progress` is told a file's name, the bytes of it that were read, and its size. Errors: a path
-    that does not exist stops all (2); bad data (65) and trouble with disk or permission (74) are
-    told in `errors` after the rest was imported.
+    that does not exist stops all (2); failed blocking checks (1), bad data (65) and trouble with
+    disk or permission (74) are told in `errors` after the rest was imported, and the highest is
+    the exit code.
     """
     if absent := [path for path in paths if not path.exists()]:
         return ImportReport((), tuple(f"{p}: no such file or folder" for p in absent), USAGE)
@@ -97,6 +99,8 @@ class _Run:
             return act()
         except SourceUnavailable as error:
             self._failed(str(error), INPUT_OUTPUT)
+        except GateRefused as error:
+            self._failed(f"{path}: {error}", CHECKS_FAILED)
         except (SourceError, ManifestError, PartitionError, WrongWorld) as error:
             self._failed(str(error), BAD_DATA)
         except OSError as error:

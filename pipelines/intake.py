@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from expectations import gate
-from expectations.gate import REFUSED, ROW_NUMBER, GateRefused, Ledger
+from expectations.gate import REFUSED, ROW_NUMBER, Ledger
 from pipelines.ahead import ahead
 from pipelines.archives import opening
 from pipelines.archives.base import Decoded, Feed, SourceRefused
@@ -35,7 +35,8 @@ def read(
 ) -> tuple[dict[str, Intake], dict[str, Instrument]]:
     """Everything the file holds, judged: intakes by table, instruments by instrument_id.
 
-    Raises `SourceRefused` where the file is damaged, empty, of the wrong unit or mostly bad.
+    Raises `SourceRefused` where the file is damaged or empty, `GateRefused` where it is of the
+    wrong unit or mostly bad.
     """
     intakes = {name: _intake(LAKE_TABLES[name], feed, folder) for name in feed.tables}
     instruments: dict[str, Instrument] = {}
@@ -45,28 +46,22 @@ def read(
         instruments |= {item.instrument_id: item for item in decoded.instruments}
         intakes[feed.tables[0]].refused.append(decoded.refused)
         for name, frame in decoded.rows.items():
-            try:
-                audit = gate.audit(LAKE_TABLES[name], frame)
-            except GateRefused as error:
-                raise SourceRefused(f"{feed.path}: {error}") from error
+            audit = gate.audit(LAKE_TABLES[name], frame)
             intakes[name].ledger.add(audit)
             intakes[name].refused.append(audit.refused)
             intakes[name].store.add(audit.kept)
     if not rows:
         raise SourceRefused(f"{feed.path}: holds no rows")
-    _refuse_if_mostly_bad(feed, intakes)
+    for intake in intakes.values():
+        _check_refused_share(intake)
     return intakes, instruments
 
 
-def _refuse_if_mostly_bad(feed: Feed, intakes: dict[str, Intake]) -> None:
-    """Raise `SourceRefused` where more than half of what should go to a table was refused."""
-    for intake in intakes.values():
-        reasons = dict(intake.refusals()["reason"].value_counts().iter_rows())
-        rows = intake.store.rows + sum(reasons.values())
-        try:
-            gate.refuse_if_mostly_bad(str(feed.path), rows, reasons)
-        except GateRefused as error:
-            raise SourceRefused(str(error)) from error
+def _check_refused_share(intake: Intake) -> None:
+    """Raise `GateRefused` where more than half of what should go to the table was refused."""
+    reasons = dict(intake.refusals()["reason"].value_counts().iter_rows())
+    rows, path = intake.store.rows + sum(reasons.values()), intake.ledger.source_path
+    intake.ledger.of_source.append(gate.refused_share(intake.table, path, rows, reasons))
 
 
 def _decoded(feed: Feed, progress: Callable[[int], None] | None) -> Iterator[tuple[int, Decoded]]:

@@ -7,9 +7,8 @@ from typing import Any
 import polars as pl
 
 from expectations import gate
-from expectations.gate import ROW_NUMBER
+from expectations.gate import ROW_NUMBER, GateRefused
 from pipelines import universe
-from pipelines.archives.base import SourceRefused
 from pipelines.archives.portfolio import Listing
 from pipelines.universe import Instrument
 from warehouse.contract import INSTRUMENTS
@@ -68,10 +67,12 @@ class Register:
         if names not in self._checks:
             audit = gate.audit(INSTRUMENTS, rows.with_row_index(ROW_NUMBER, 1))
             if audit.refused.height:
-                raise SourceRefused(f"{path}: instruments were refused: {audit.refused.rows()}")
+                raise GateRefused(f"instruments: were refused: {audit.refused.rows()}")
             ledger = gate.Ledger(INSTRUMENTS, path)
             ledger.add(audit)
-            self._checks[names] = ledger.checks([day])
+            checks = ledger.checks([day])
+            gate.require(INSTRUMENTS.name, checks)
+            self._checks[names] = checks
         return self._checks[names]
 
 

@@ -72,6 +72,7 @@ def _commit(
     checks: Sequence[Check],
     at: datetime,
 ) -> str:
+    gate.require(partition.name, checks)
     table = LAKE_TABLES[partition.table]
     units, parts = [], []
     with ExitStack() as stages:

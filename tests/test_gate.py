@@ -111,7 +111,7 @@ def options(**columns: object) -> pl.DataFrame:
 
 
 def test_a_median_volatility_in_percent_stops_the_unit():
-    with pytest.raises(GateRefused, match=r"venue_iv_mark: was 44\.0\. Venues send percent or"):
+    with pytest.raises(GateRefused, match=r"venue_iv_unit: was 44\.0\. Venues send percent or"):
         gate.audit(OPTION_QUOTES, options(venue_iv_mark=[43.0, 44.0, 45.0]))
 
 
@@ -175,6 +175,26 @@ def test_a_table_of_violations_must_be_empty(violations, is_passed):
 
 
 def test_a_source_that_is_mostly_bad_is_refused_as_a_whole():
-    gate.refuse_if_mostly_bad("file", 10, {"price_missing": 5})
-    with pytest.raises(GateRefused, match="file: 6 of 10 rows were refused, 4 of them as b"):
-        gate.refuse_if_mostly_bad("file", 10, {"a": 2, "b": 4})
+    check = gate.refused_share(TRADES, "file", 10, {"price_missing": 5})
+    assert (check.is_passed, check.evaluated_count, check.unexpected_count) == (True, 10, 5)
+    words = r"trades: refused_share: 6 of 10 rows were refused \(60%\), 4 of them as b"
+    with pytest.raises(GateRefused, match=words):
+        gate.refused_share(TRADES, "file", 10, {"a": 2, "b": 4})
+
+
+def test_a_promise_broken_by_a_row_that_is_kept_has_failed_and_stops_the_unit(monkeypatch):
+    monkeypatch.setattr(gate, "_named_first", lambda reasons, *_: reasons)  # refuses no row
+    ledger = Ledger(TRADES, "file")
+    ledger.add(gate.audit(TRADES, trades(price=[1.0, -1.0, 1.0, 2.0])))
+    checks = ledger.checks([date(2024, 8, 8)])
+    assert [c.expectation for c in checks if not c.is_passed] == ["price_out_of_bounds"]
+    with pytest.raises(GateRefused, match="a day: price_out_of_bounds: 1 of 4 rows broke it"):
+        gate.require("a day", checks)
+
+
+def test_a_check_that_does_not_block_stops_nothing():
+    failed = gate.empty(
+        "numbers_missing", "file", violations=1, evaluated=9, is_blocking=False, reason="why"
+    )
+    assert not failed.is_passed
+    gate.require("a day", [failed])

@@ -13,7 +13,8 @@ import pytest
 from archive_files import CHAIN_HEADER, DAY, binance, clock, ms, option_row, quarantined, spot_row
 
 from pipelines import feeds, ingest
-from pipelines.ingest import BAD_DATA, INPUT_OUTPUT, OK, USAGE, import_paths
+from pipelines.continuity import Tracker
+from pipelines.ingest import BAD_DATA, CHECKS_FAILED, INPUT_OUTPUT, OK, USAGE, import_paths
 from warehouse import lake
 from warehouse.lake import Partition, read_manifest
 from warehouse.location import Location, World, process_name
@@ -398,19 +399,48 @@ def test_a_bad_date_in_a_name_is_refused(tmp_path, location):
 
 def test_a_file_that_is_mostly_bad_is_refused_whole(tmp_path, location):
     lines = [*rows(1, 4), *(f"{n},x,1,1,1,True,True" for n in range(5, 11))]
-    refused(location, binance(tmp_path, lines), "6 of 10 rows were refused, 6 of them as price")
+    path = binance(tmp_path, lines)
+    message = "trades: refused_share: 6 of 10 rows were refused (60%), 6 of them as price_unreadabl"
+    refused(location, path, message, CHECKS_FAILED)
+
+
+def test_a_key_that_is_still_kept_twice_stops_the_day_before_it_is_committed(
+    tmp_path, location, monkeypatch
+):
+    class Forgetful(Tracker):
+        """Finds repeated keys and keeps them all the same."""
+
+        def take(self, frame):
+            _, again = super().take(frame)
+            self._check_kept(frame)
+            return frame, again.clear()
+
+    monkeypatch.setattr(feeds, "Tracker", Forgetful)
+    path = binance(tmp_path, [*rows(1, 5), *rows(4, 9)])
+    message = "day=2024-08-08: key_repeated: 2 of 9 rows broke it"
+    refused(location, path, message, CHECKS_FAILED)
+
+
+def test_a_failed_check_does_not_stop_the_other_files_and_bad_data_weighs_more(tmp_path, location):
+    mostly_bad = binance(tmp_path, ["1,x,1,1,1,True,True"], symbol="ETHUSDT")
+    unknown = tmp_path / "candles.csv"
+    unknown.write_text("open,close\n1,2\n")
+    assert run(location, mostly_bad, binance(tmp_path, rows(1, 3))).exit_code == CHECKS_FAILED
+    assert ids(location) == [1, 2, 3]
+    assert run(location, mostly_bad, unknown).exit_code == BAD_DATA
 
 
 def test_a_day_of_another_day_is_refused_whole(tmp_path, location):
     path = binance(tmp_path, rows(1, 9, NEXT))
-    refused(location, path, "9 of them as outside_file_period")
+    refused(location, path, "9 of them as outside_file_period", CHECKS_FAILED)
 
 
 def test_percent_where_fractions_belong_stops_the_file(tmp_path, location, monkeypatch):
     # as if a venue changed its unit under our feet
     line = option_row(5).replace(",50,0.07,3,60,0.06,55,", ",3000,0.07,3,3000,0.06,3000,")
     path = archive_files.tardis(tmp_path, "options_chain", CHAIN_HEADER, [line])
-    refused(location, path, "Venues send percent or fractions")
+    message = "option_quotes.venue_iv_mark: venue_iv_unit: was 30.0. Venues send percent or fracti"
+    refused(location, path, message, CHECKS_FAILED)
 
 
 def test_a_path_that_does_not_exist_stops_before_anything_is_done(tmp_path, location):
