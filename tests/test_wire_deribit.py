@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.simulator import tape, truth
 from pipelines.simulator.history import History
+from pipelines.simulator.tardis import write_best_quotes
 from pipelines.simulator.wire.deribit_trades import find
 from pipelines.simulator.world import BTC, ETH
 from tests.wire_client import AFTER, DAY, DAY_MS, ask, exchange, get
@@ -349,3 +350,16 @@ def test_the_truth_of_served_days_is_written_once_per_day(history, tmp_path):
     assert not both.select("instrument_id", "trade_id").is_duplicated().any()
     paid = pl.read_parquet(tmp_path / "funding.parquet").filter(pl.col("event_at").dt.date() == DAY)
     assert len(paid) == 4 * 3 + 2 * 24
+
+
+def test_the_recorded_best_quotes_are_those_that_were_served(history, tmp_path):
+    path = write_best_quotes(tmp_path, history, DAY)
+    rows = pl.read_csv(path).filter(symbol=PERPETUAL)
+    assert len(rows) == 86_399
+    for place in (0, 40_000, 86_398):
+        row = rows.row(place, named=True)
+        at = datetime.fromtimestamp(row["timestamp"] / 1e6, UTC)
+        ticker = ask(exchange(history, at=at), "deribit", "ticker", instrument_name=PERPETUAL)
+        for side in ("bid", "ask"):
+            for what in ("price", "amount"):
+                assert row[f"{side}_{what}"] == ticker[f"best_{side}_{what}"]

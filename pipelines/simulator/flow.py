@@ -56,6 +56,9 @@ def arrivals(
     missing = _ancestors(rng, count - len(kept), profile)
     at, sign, kind = _joined([(at, sign, kind), missing])
     order = np.argsort(at, kind="stable")
+    if count:
+        # the first minute of a day always has a print: it proves where the day before ended
+        at[order[0]] = min(at[order[0]], rng.uniform(0, 30))
     size = median_size * np.exp(1.4 * rng.standard_normal(count))
     return Flow(at[order], sign[order], size, kind[order])
 

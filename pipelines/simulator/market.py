@@ -15,7 +15,7 @@ from pipelines.simulator.tardis import Silence
 from pipelines.simulator.world import COINS, LISTINGS
 
 DAY = DEFAULT_DAY
-EDGE_PRINTS = 2  # of the day after: they prove where the day ends and hardly lengthen the world
+EDGE_S = 60  # of the day after: proves where the day ends and hardly lengthens the world
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def write(
 
 
 def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]]:
-    """The whole day before and the first prints of the day after, by instrument.
+    """The whole day before and the first minute of the day after, by instrument.
 
     They prove where the day begins and ends; the day before sizes its volume buckets.
     """
@@ -117,7 +117,7 @@ def _edges(seed: int, size: float, day: date) -> dict[str, tuple[Prints, Prints]
         if listing.market != "deribit":
             last = prints.prints(before[listing.coin.name], listing)
             first = prints.prints(after[listing.coin.name], listing)
-            found[listing.instrument_id] = (last, first.where(slice(EDGE_PRINTS)))
+            found[listing.instrument_id] = (last, first.where(first.at_us < EDGE_S * 1_000_000))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which positions does the demonstration hold? Two option books, flat at the day's start."""
+"""Which positions does the demonstration hold? Two option books, one of them hedged at first."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -39,6 +39,9 @@ PLANS = {
     ),
 }
 EQUITY = {"BTC": 40.0, "ETH": 800.0}
+# Delta at the day's start, coins. The ETH book wants an order all day, also while its perpetual's
+# prices are missing: that order must be blocked.
+DELTA = {"BTC": 0.0, "ETH": -250.0}
 
 
 def write(folder: Path, states: dict[str, State], day: date) -> list[Path]:
@@ -89,7 +92,7 @@ def _positions(state: State, book: list[Leg], day: date) -> pl.DataFrame:
     board = chain.board(state)
     perpetual = float(state.perpetual("deribit", np.array([0.0]))[0])
     net_coins = EQUITY[name] + sum(leg.coin_delta for leg in book)
-    contracts = -round(net_coins * perpetual / contract)
+    contracts = round((DELTA[name] - net_coins) * perpetual / contract)
     last = len(book) - 1  # sized in coin, the others in contracts: both spellings occur in practice
     rows = [
         (

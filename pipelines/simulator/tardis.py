@@ -9,10 +9,11 @@ import polars as pl
 
 from pipelines.simulator import books, chain, expiries, files, funding, mixture
 from pipelines.simulator.chain import Quotes
+from pipelines.simulator.history import History
 from pipelines.simulator.listings import of_market
 from pipelines.simulator.paths import State
 from pipelines.simulator.prints import Prints, best_ticks
-from pipelines.simulator.world import DAY_S, Floats, Ints, Listing, epoch_us, instant, stream
+from pipelines.simulator.world import COINS, DAY_S, Floats, Ints, Listing, epoch_us, instant, stream
 
 SILENT_COIN = "ETH"
 SILENT_FROM_S, SILENT_UNTIL_S = 10 * 3_600, 12.5 * 3_600
@@ -87,14 +88,25 @@ def _best(state: State, listing: Listing, at: Floats) -> tuple[Floats, Floats]:
     return np.round(bid * listing.tick, 2), np.round(ask * listing.tick, 2)
 
 
-def quotes(states: dict[str, State], seed: int, day: date, step_s: float = 1.0) -> pl.DataFrame:
-    """Top of book of perpetuals and futures every `step_s` seconds, amounts in USD."""
+def quotes(
+    states: dict[str, State],
+    seed: int,
+    day: date,
+    step_s: float = 1.0,
+    *,
+    is_deaf: bool = True,
+) -> pl.DataFrame:
+    """Top of book of perpetuals and futures every `step_s` seconds, amounts in USD.
+
+    A recorder that `is_deaf` misses the planted silence.
+    """
     parts = []
     for state in states.values():
         for listing in _markets(state):
             rng = stream(seed, listing.symbol, "quotes")
-            at = np.floor(np.arange(0.5, DAY_S - 1, step_s) * 1e3) / 1e3
-            at = at[~is_silent(listing.symbol, at)]
+            at = np.arange(0.5, DAY_S - 1, step_s)
+            if is_deaf:
+                at = at[~is_silent(listing.symbol, at)]
             if listing.expires == day:
                 at = at[at < expiries.EXPIRY_S]
             bid, ask = books.best(state, listing, at)
@@ -222,6 +234,14 @@ def underlying_index(state: State, expiry: date) -> str:
     """The future behind an expiry, or the venue's synthetic one."""
     name = f"{state.coin.name}-{expiries.venue_date(expiry)}"
     return name if expiry in expiries.future_expiries(state.day) else f"SYN.{name}"
+
+
+def write_best_quotes(folder: Path, history: History, day: date) -> Path:
+    """Deribit's best quotes of every second of the day, as the venue served them."""
+    states = {coin.name: history.state(coin, day) for coin in COINS}
+    return files.write_gzip(
+        path(folder, "quotes", day, "FUTURES"), quotes(states, history.seed, day, is_deaf=False)
+    )
 
 
 def write(folder: Path, day: date, tables: dict[tuple[str, str], pl.DataFrame]) -> list[Path]:
