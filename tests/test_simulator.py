@@ -447,7 +447,7 @@ def test_the_portfolio_holds_listed_instruments_in_whole_lots(market):
             assert f"{coin}-{expiry}-{parts[2]}-{parts[3]}" in listed
 
 
-def test_each_account_starts_without_delta(market):
+def test_each_account_starts_with_its_planned_delta(market):
     positions = pl.read_csv(market.portfolio / "positions.csv")
     for name, state in simulate(COINS, market.seed, SIZE).items():
         book = portfolio.legs(state, market.day)
@@ -457,7 +457,8 @@ def test_each_account_starts_without_delta(market):
         price = state.perpetual("deribit", np.array([0.0]))[0]
         usd = contracts * state.coin.perpetual_contract_usd
         net_coins = portfolio.EQUITY[name] + sum(leg.coin_delta for leg in book) + usd / price
-        assert abs(net_coins) * price <= state.coin.perpetual_contract_usd
+        missed = net_coins - portfolio.DELTA[name]
+        assert abs(missed) * price <= state.coin.perpetual_contract_usd
 
 
 # ---------- any day can be made alone, and joins its neighbours
