@@ -30,6 +30,10 @@ def first_seq(history: History) -> int:
     return int(made.first_seq[made.symbols.index("BTC-PERPETUAL")])
 
 
+def of_day(rows: list[dict]) -> list[dict]:
+    return [row for row in rows if row["timestamp"] < DAY_MS[1]]
+
+
 def sequences(reply) -> list[int]:
     return [row["trade_seq"] for row in json.loads(reply.body)["result"]["trades"]]
 
@@ -171,15 +175,23 @@ def test_lost_trades_never_come_and_are_the_same_every_time(history):
 def test_a_revised_day_is_served_with_other_sizes_until_noon_of_the_next(history):
     first = first_seq(history)
     market = exchange(history, spec="revised:0.1", seed=3)
-    before = json.loads(page(market, first, count=150).body)["result"]["trades"]
+    before = json.loads(page(market, first, count=1000).body)["result"]["trades"]
+    window = {"start_timestamp": DAY_MS[0], "end_timestamp": DAY_MS[1] - 1, "resolution": "1D"}
+    chart = {"instrument_name": "BTC-PERPETUAL"} | window
+    # the venue's own candles say what its tape says, before and after
+    [cost] = ask(market, "deribit", "get_tradingview_chart_data", **chart)["cost"]
+    assert cost == sum(row["amount"] for row in of_day(before))
     market.clock.step(datetime(2026, 3, 11, 12, 1, tzinfo=UTC))
-    after = json.loads(page(market, first, count=150).body)["result"]["trades"]
-    changed = [(b, a) for b, a in zip(before, after, strict=True) if b != a]
-    assert 3 < len(changed) < 40
+    after = json.loads(page(market, first, count=1000).body)["result"]["trades"]
+    [cost] = ask(market, "deribit", "get_tradingview_chart_data", **chart)["cost"]
+    assert cost == sum(row["amount"] for row in of_day(after))
+    pairs = zip(of_day(before), of_day(after), strict=True)
+    changed = [(b, a) for b, a in pairs if b != a]
+    assert 3 < len(changed) < 200
     assert all(b["amount"] == 2 * a["amount"] for b, a in changed)
     real = tape.truth("BTC", history.tape(BTC, DAY)).filter(instrument_id="deribit:BTC/USD:BTC")
-    sizes = [row["amount"] / row["price"] for row in after if row["timestamp"] < DAY_MS[1]]
-    assert sizes == pytest.approx(real["quantity_base"].to_list()[: len(sizes)])
+    sizes = [row["amount"] / row["price"] for row in of_day(after)]
+    assert sizes == pytest.approx(real["quantity_base"].to_list())
 
 
 def test_a_clock_that_is_ahead_shows_in_the_venues_time_alone(history):

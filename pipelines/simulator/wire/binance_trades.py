@@ -1,7 +1,7 @@
 """How does Binance serve its tape? Aggregates and fills by id or time, candles, day statistics."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -137,6 +137,7 @@ class Tape:
             first, after = self.numbering.of_day(day)
             if after > first:
                 prints = self.history.prints(self.listing, day)
+                prints = replace(prints, lots=self._lots(prints))
                 at_us = prints.at_us + epoch_us(day)
                 parts.append((prints, np.flatnonzero((at_us >= start_us) & (at_us < until))))
             day += timedelta(days=1)

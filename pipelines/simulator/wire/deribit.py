@@ -40,7 +40,7 @@ class Deribit:
     def _endpoints(self) -> dict[str, Endpoint]:
         tapes = Tapes(self.history, self.faults, self.now_us, self.is_history)
         markets = Markets(self.history, self.now_us)
-        reference = Reference(self.history, self.now_us)
+        reference = Reference(self.history, self.faults, self.now_us)
         return {
             "get_instruments": reference.instruments,
             "get_last_trades_by_instrument": tapes.by_instrument,

@@ -12,7 +12,8 @@ from pipelines.simulator.history import History, day_of, second_of
 from pipelines.simulator.listings import of_market
 from pipelines.simulator.noise import key
 from pipelines.simulator.wire.deribit_params import Params, invalid, not_found
-from pipelines.simulator.wire.deribit_trades import Named, coin_of, find
+from pipelines.simulator.wire.deribit_trades import Named, coin_of, find, served_amount
+from pipelines.simulator.wire.faults import Faults
 from pipelines.simulator.wire.reply import Answer
 from pipelines.simulator.world import COINS, EPOCH, Coin, Ints, Listing, epoch_us
 
@@ -31,6 +32,7 @@ class Reference:
     """What the venue has on record at one instant."""
 
     history: History
+    faults: Faults
     now_us: int
 
     @property
@@ -217,7 +219,8 @@ class Reference:
                 tape = self.history.tape(named.coin, day)
                 rows = tape.rows_of(tape.symbols.index(named.symbol))
                 rows = rows[tape.at_us[rows] <= self.now_us]
-                parts.append((tape.at_us[rows], tape.price[rows], tape.amount[rows]))
+                amount = served_amount(self.faults, tape, rows, self.now_us)
+                parts.append((tape.at_us[rows], tape.price[rows], amount))
             day += timedelta(days=1)
         if not parts:
             return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)

@@ -15,7 +15,7 @@ from pipelines.simulator.wire.deribit_params import Params, invalid, not_found
 from pipelines.simulator.wire.faults import Faults
 from pipelines.simulator.wire.numbering import Numbering
 from pipelines.simulator.wire.reply import Answer
-from pipelines.simulator.world import COINS, END, EPOCH, Coin, Ints, Listing
+from pipelines.simulator.world import COINS, END, EPOCH, Coin, Floats, Ints, Listing
 
 MOST = 1_000
 KINDS = ("any", "future", "option")
@@ -143,16 +143,20 @@ class Tapes:
     def _rows(self, tape: CurrencyTape, rows: Ints) -> list[str]:
         if not len(rows):
             return []
-        amount = tape.amount[rows]
-        if self.faults.amount("revised"):
-            for symbol in np.unique(tape.symbol[rows]):
-                mine = tape.symbol[rows] == symbol
-                at_us, ids = tape.at_us[rows[mine]], tape.sequence[rows[mine]]
-                first = unsettled.is_first_version(
-                    self.faults, tape.symbols[symbol], ids, at_us, self.now_us
-                )
-                amount[mine] = np.where(first, 2 * amount[mine], amount[mine])
-        return encode(tape, rows, amount)
+        return encode(tape, rows, served_amount(self.faults, tape, rows, self.now_us))
+
+
+def served_amount(faults: Faults, tape: CurrencyTape, rows: Ints, now_us: int) -> Floats:
+    """Sizes as the venue has them by now; some are still to be corrected."""
+    amount = tape.amount[rows]
+    if faults.amount("revised"):
+        for symbol in np.unique(tape.symbol[rows]):
+            mine = tape.symbol[rows] == symbol
+            at_us, ids = tape.at_us[rows[mine]], tape.sequence[rows[mine]]
+            name = tape.symbols[symbol]
+            first = unsettled.is_first_version(faults, name, ids, at_us, now_us)
+            amount[mine] = np.where(first, 2 * amount[mine], amount[mine])
+    return amount
 
 
 def _answer(found: list[str], count: int, stream: str) -> Answer:
