@@ -75,8 +75,9 @@ def test_publishes_killed_at_random_points_lose_double_and_tear_nothing(location
     assert list(dict.fromkeys([*current, last.name])) == published
     assert {signal["generation"] for signal in issued.values()} <= set(published)
     files = {path.name for path in location.published.iterdir()}
-    others = {"current.duckdb", "current.json", "generations.jsonl", ".lock"}
+    others = {"current.duckdb", "current.json", "generations.jsonl", ".lock", "parquet"}
     assert files == {f"{name}.duckdb" for name in published} | others
+    assert {path.name for path in (location.published / "parquet").iterdir()} == set(published)
 
 
 @pytest.mark.parametrize("byte_count", [1_000, 50_000, 300_000, 1_000_000])

@@ -92,13 +92,16 @@ class Location:
     def claim(self, wanted: World) -> World:
         """Make the folder hold `wanted`, or raise `WrongWorld` naming folder and both origins."""
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # of two first writers the second sees the first
+        folder = os.open(self.root, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)  # of two first writers the second sees the first
             held = self.world()
             if held is None:
                 text = {"origin": wanted.origin, "mode": wanted.mode, "seed": wanted.seed}
                 write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
                 return wanted
+        finally:
+            os.close(folder)
         if held.origin != wanted.origin:
             raise WrongWorld(
                 f"{self.root}: holds {held.origin} data and cannot take {wanted.origin} data; "
