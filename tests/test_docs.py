@@ -49,6 +49,12 @@ def test_the_python_of_the_docs_runs(
     assert all(frame.height > 0 for frame in frames), page
 
 
+def test_no_page_has_a_word_in_capitals_that_was_to_be_filled_in() -> None:
+    for page in PAGES:
+        words = re.findall(r"^[A-Z]{4,}$", (ROOT / page).read_text(), re.MULTILINE)
+        assert not words, f"{page}: {words}"
+
+
 def test_every_link_between_the_pages_leads_somewhere() -> None:
     for page in (*PAGES, "CONTRIBUTING.md", "SECURITY.md"):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
