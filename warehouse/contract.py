@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-VERSION = 1
+VERSION = 2  # rises with every change of what a table holds, so that builds are made anew
 INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -510,8 +510,20 @@ LIQUIDATIONS = Table(
     ),
 )
 
-LAKE: tuple[Table, ...] = (INSTRUMENTS, TRADES, QUOTES, OPTION_QUOTES, FUNDING, POSITIONS, BALANCES)
-LIVE: tuple[Table, ...] = (BOOKS, INDEX_PRICES, VOLATILITY_INDICES, SETTLEMENTS, LIQUIDATIONS)
+LAKE: tuple[Table, ...] = (
+    INSTRUMENTS,
+    TRADES,
+    QUOTES,
+    OPTION_QUOTES,
+    BOOKS,
+    FUNDING,
+    LIQUIDATIONS,
+    INDEX_PRICES,
+    VOLATILITY_INDICES,
+    SETTLEMENTS,
+    POSITIONS,
+    BALANCES,
+)
 
 
 # ---------- operational sources: what the manifests, the gate and publishing know of themselves

@@ -9,9 +9,7 @@ import polars as pl
 from expectations.gate import REFUSED, ROW_NUMBER
 from pipelines.archives.base import Decoded
 from pipelines.venues.base import Fetched, Proof
-from warehouse.contract import LAKE, LIVE, Table
-
-TABLES: Mapping[str, Table] = {table.name: table for table in (*LAKE, *LIVE)}
+from warehouse.contract import LAKE_TABLES, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ def pieces(
 ) -> list[Fetched]:
     """One piece per table that has rows; that of `table` in any case, with what was refused."""
     return [
-        _piece(decoded, source, TABLES[name], proof, tuple(notices), is_main=name == table)
+        _piece(decoded, source, LAKE_TABLES[name], proof, tuple(notices), is_main=name == table)
         for name, frame in decoded.rows.items()
         if name == table or frame.height
     ]

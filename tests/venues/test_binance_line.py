@@ -12,7 +12,6 @@ from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.venues import offering
 from pipelines.venues.base import Fetched, Window
 from pipelines.venues.binance import Binance
-from pipelines.venues.pieces import TABLES
 from tests.misbehaving import Asked, Said, Server, json, serving
 from tests.venues.binance_market import (
     HOUR_MS,
@@ -27,6 +26,7 @@ from tests.venues.binance_market import (
     opened,
     printed,
 )
+from warehouse.contract import LAKE_TABLES
 from warehouse.raw import replay
 
 SPOT_ID, PERP_ID = "binance:BTC/USDT", "binance:BTC/USDT:USDT"
@@ -116,7 +116,7 @@ def test_prints_of_the_same_millisecond_across_a_page_are_all_there(binance, mar
 def test_the_pieces_have_the_form_of_their_table_and_their_evidence_is_kept(binance, market):
     market.prints["spot", SPOT] = a_day(10)
     for piece in spot_prints(binance):
-        assert piece.frame.drop(ROW_NUMBER).schema == TABLES[piece.table].schema
+        assert piece.frame.drop(ROW_NUMBER).schema == LAKE_TABLES[piece.table].schema
         for digest in piece.raw:
             assert list(replay(binance.transport.location, "binance", digest))
 

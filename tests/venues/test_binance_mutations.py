@@ -24,8 +24,8 @@ from pipelines.venues import binance_rows as rows
 from pipelines.venues import binance_wire as wire
 from pipelines.venues.binance_reading import Subject
 from pipelines.venues.json_rows import Shape, row_texts, typed
-from pipelines.venues.pieces import TABLES
 from tests.venues.binance_recorded import answers, messages, routes
+from warehouse.contract import LAKE_TABLES
 from warehouse.raw import Page
 
 AT = datetime(2024, 8, 8, 12, tzinfo=UTC)
@@ -146,8 +146,8 @@ def accounted(kind: str, came: Sequence[Any], *, in_one_page: bool) -> tuple[set
     assert set(row_texts(texts, numbers)) == set(numbers)
     reasons = refused["reason"].to_list()
     assert all(reasons)
-    if name in TABLES and frame.height:
-        audit = gate.audit(TABLES[name], frame)
+    if name in LAKE_TABLES and frame.height:
+        audit = gate.audit(LAKE_TABLES[name], frame)
         assert audit.kept.height + audit.refused.height == frame.height
         assert all(audit.refused["reason"])
     return kept, reasons

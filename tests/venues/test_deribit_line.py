@@ -14,9 +14,9 @@ from pipelines.transport import Transport
 from pipelines.venues import offering, venues
 from pipelines.venues.base import Fetched, Window, milliseconds
 from pipelines.venues.deribit import Deribit
-from pipelines.venues.pieces import TABLES
 from tests.misbehaving import Said, serving
 from tests.venues.deribit_market import DAY_MS, HOUR_MS, Market, declaration, print_row
+from warehouse.contract import LAKE_TABLES
 from warehouse.location import Location
 from warehouse.raw import replay
 
@@ -610,7 +610,7 @@ def test_every_frame_has_its_tables_form(market, deribit):
     pieces = [p for name, when in methods for p in getattr(deribit, name)("BTC", when)]
     assert {piece.table for piece in pieces} >= set(ASKED)
     for piece in pieces:
-        table = TABLES[piece.table]
+        table = LAKE_TABLES[piece.table]
         assert dict(piece.frame.drop("row_number").schema) == dict(table.schema)
         required = [column.name for column in table.columns if not column.nullable]
         assert piece.frame.select(required).null_count().sum_horizontal().item() == 0

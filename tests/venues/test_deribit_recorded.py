@@ -22,14 +22,13 @@ from pipelines.venues import deribit_facts as facts
 from pipelines.venues import deribit_rows as rows
 from pipelines.venues import deribit_stream as stream
 from pipelines.venues import deribit_wire as wire
-from warehouse.contract import LAKE, LIVE
+from warehouse.contract import LAKE_TABLES
 from warehouse.raw import Page
 
 ANSWER = re.compile(r"(https\S+) -> ([\d.]+): (\{.*)")
 MESSAGE = re.compile(r"(?:wss\S+ <-? ?)?([\d.]+): (\{.*)")
 DAY = date(2021, 7, 22)
 LENIENT = replace(wire.SUMMARY, present=())  # the recorder kept some fields only
-TABLES = {table.name: table for table in (*LAKE, *LIVE)}
 
 
 def lines(path: Path) -> Iterator[str]:
@@ -67,7 +66,7 @@ def counted(decoded: Decoded) -> int:
 def assert_in_form(decoded: Decoded) -> None:
     """What is kept has no NULL where its table promises a value."""
     for name, frame in decoded.rows.items():
-        required = [c.name for c in TABLES[name].columns if not c.nullable]
+        required = [c.name for c in LAKE_TABLES[name].columns if not c.nullable]
         assert frame.select(required).null_count().sum_horizontal().sum() == 0, name
 
 
