@@ -89,6 +89,10 @@ def test_staging_keeps_every_column_of_its_table(name):
     assert "available_at" in columns
 
 
+def test_every_table_of_the_lake_is_staged():
+    assert {f"stg_{name}" for name in LAKE_TABLES} <= {path.stem for path in SQL}
+
+
 def test_only_staging_reads_the_lake():
     readers = [p.stem for p in SQL if re.search(r"source\('lake'", p.read_text())]
     assert all(name.startswith("stg_") for name in readers)

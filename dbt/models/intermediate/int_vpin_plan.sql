@@ -35,14 +35,17 @@ lots as (
 
 committed as (
 
-    -- A day without prints was empty where a unit says so, else it is missing.
+    -- A day without prints was empty where that is proven, else it is missing.
     select
         instrument_id,
         day_at
 
     from {{ source('ops_source', 'coverage') }}
 
-    where table_name = 'trades' and instrument_id is not null
+    where
+        table_name = 'trades'
+        and instrument_id is not null
+        and (row_count > 0 or status in ('complete', 'open'))
 
     union distinct
 
