@@ -129,7 +129,7 @@ class Transport:
         """Wait, or raise where waiting is of no use."""
         if trouble.wait_s is None:
             raise SourceRefused(f"{subject}: {trouble.text}")
-        if trouble.is_for_all:
+        if trouble.is_for_all and not trouble.is_ban:
             self._bucket(endpoint.budget).hold(trouble.wait_s)
         if trouble.is_ban:
             until = self.clock() + timedelta(seconds=trouble.wait_s)
@@ -145,8 +145,12 @@ class Transport:
             self._sleep(trouble.wait_s)
 
     def _wait_turn(self, venue: str, endpoint: Endpoint) -> None:
+        self._demand_welcome(venue, endpoint)
         if wait := self._bucket(endpoint.budget).take(endpoint.cost):
             self._sleep(wait)
+            self._demand_welcome(venue, endpoint)  # others may have been banned in the meantime
+
+    def _demand_welcome(self, venue: str, endpoint: Endpoint) -> None:
         if until := self.stopped_until(venue):
             raise SourceUnavailable(f"{venue} {endpoint.method}: banned until {until.isoformat()}")
 

@@ -3,7 +3,9 @@
 A venue is one class: its questions (`Endpoint`) with what an answer must look like, and a method
 for every table it has, named as the table. Methods of day tables take (underlying, window), those
 of `SNAPSHOTS` take (underlying, at). An answer is asked for once, and all it holds is handed over:
-a method may yield pieces of other tables beside its own.
+a method may yield pieces of other tables beside its own. A method that goes from instrument to
+instrument hands over what it has of one that cannot be had, its proof a gap, and goes on; where
+the answer is one whole, trouble is raised.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 SNAPSHOTS = frozenset({"quotes", "option_quotes", "books", "index_prices"})  # not to be had later
 REST_RANK = 10  # archives know better
+UNAVAILABLE = "source_unavailable"  # the cause of a gap: asked for, and not to be had today
 DAY = timedelta(days=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -126,6 +129,25 @@ class Venue:
         self.transport, self.settings = transport, settings
 
 
+def interrupted(
+    error: Exception,
+    instrument_id: str,
+    window: Window,
+    *,
+    since: datetime | None = None,
+    now: datetime | None = None,
+) -> Proof:
+    """What is known of an instrument's window after `error`: nothing, from `since` on till now."""
+    text = one_line(error)
+    start = max(window.start, since or window.start)
+    end = max(start, min(window.end, now or window.end))
+    return Proof("gap", text, gaps=(Gap(instrument_id, start, end, UNAVAILABLE, None, text),))
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def milliseconds(instant: datetime) -> int:
     return (instant - EPOCH) // timedelta(milliseconds=1)
 
@@ -138,6 +160,7 @@ __all__ = [
     "DAY",
     "REST_RANK",
     "SNAPSHOTS",
+    "UNAVAILABLE",
     "Budget",
     "Endpoint",
     "Fetched",
@@ -147,6 +170,8 @@ __all__ = [
     "Status",
     "Venue",
     "Window",
+    "interrupted",
     "milliseconds",
+    "one_line",
     "snapshot_unit",
 ]

@@ -66,11 +66,14 @@ class Binance(Venue):
                     now = self.transport.clock()
                     yield from binance_days.prints(session, item, window, now, patience)
 
-    def funding(self, underlying: str, window: Window) -> Iterator[Fetched]:
-        """What perpetuals paid, with the interval that each settlement ends."""
+    def funding(
+        self, underlying: str, window: Window, only: Collection[str] | None = None
+    ) -> Iterator[Fetched]:
+        """What perpetuals paid, with the interval that each settlement ends; those in `only`."""
         for item in self._listed(underlying, window.start):
-            if item.is_of(window) and item.instrument.kind == "perp":
-                name = item.instrument.instrument_id
+            name = item.instrument.instrument_id
+            is_wanted = item.instrument.kind == "perp" and (only is None or name in only)
+            if is_wanted and item.is_of(window):
                 with self._session("funding", name, window.start) as session:
                     yield from binance_days.paid(session, item, window, self.transport.clock())
 

@@ -4,11 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pipelines.archives.base import SourceUnavailable
+from pipelines.archives.base import SourceError, SourceRefused, SourceUnavailable
 from pipelines.transport import Answer, Session
 from pipelines.venues import binance_proofs as proofs
 from pipelines.venues import binance_rows as rows
-from pipelines.venues.base import DAY, Fetched, Row, Window, milliseconds
+from pipelines.venues.base import (
+    DAY,
+    Fetched,
+    Row,
+    Window,
+    interrupted,
+    milliseconds,
+    one_line,
+)
 from pipelines.venues.binance_endpoints import PAGE, QUESTIONS
 from pipelines.venues.binance_listing import Listed
 from pipelines.venues.binance_reading import Read
@@ -16,6 +24,7 @@ from pipelines.venues.binance_states import texts_of
 from pipelines.venues.binance_tape import Candle, Tape
 from pipelines.venues.pieces import Source, pieces
 from warehouse.contract import FUNDING, TRADES
+from warehouse.raw import Page
 
 PIECE_PAGES = 100  # of prints, held at once
 SHOWN_BEFORE = 3 * DAY  # settlements before the window, which show how long an interval is
@@ -24,8 +33,16 @@ SHOWN_BEFORE = 3 * DAY  # settlements before the window, which show how long an 
 def prints(
     session: Session, item: Listed, window: Window, now: datetime, patience: int
 ) -> Iterator[Fetched]:
-    """The window's prints in pieces, the last of them with the proof."""
-    candle = _candle(session, item, window) if now >= window.end + proofs.GRACE else None
+    """The window's prints in pieces, the last of them with the proof.
+
+    Trouble ends them with what came before it and a gap.
+    """
+    candle: Candle | None = None
+    trouble: SourceError | None = None
+    try:
+        candle = _candle(session, item, window) if now >= window.end + proofs.GRACE else None
+    except (SourceUnavailable, SourceRefused) as error:  # the prints may be had all the same
+        trouble = error
     tape = Tape(
         session,
         QUESTIONS[item.market].aggregates,
@@ -37,17 +54,24 @@ def prints(
         patience,
     )
     held, volume, refused = list[Answer](), 0.0, 0
-    for answer in tape.pages():
-        if len(held) == PIECE_PAGES:
-            piece = _piece(session, item, window, held)
-            volume, refused = volume + _volume(item, piece), refused + piece.refused.height
-            yield piece
-            held = []
-        held.append(answer)
+    try:
+        for answer in tape.pages():
+            if len(held) == PIECE_PAGES:
+                piece = _piece(session, item, window, held)
+                volume, refused = volume + _volume(item, piece), refused + piece.refused.height
+                yield piece
+                held = []
+            held.append(answer)
+    except (SourceUnavailable, SourceRefused) as error:
+        trouble = error
     last = _piece(session, item, window, held)
     volume, refused = volume + _volume(item, last), refused + last.refused.height
+    if trouble and tape.after is None:
+        lost = interrupted(trouble, tape.instrument_id, window, since=tape.last_at, now=now)
+        yield replace(last, proof=replace(lost, gaps=(*tape.holes, *lost.gaps)))
+        return
     proof = proofs.of_prints(tape, volume, refused, counts_all=item.market == "spot")
-    yield replace(last, proof=proof)
+    yield replace(last, proof=proof, notices=(one_line(trouble),) if trouble else ())
 
 
 def paid(session: Session, item: Listed, window: Window, now: datetime) -> Iterator[Fetched]:
@@ -64,18 +88,18 @@ def paid(session: Session, item: Listed, window: Window, now: datetime) -> Itera
                 return f"holds a settlement of {stamp}"
         return None
 
-    declared = rows.intervals([session.ask(asked.intervals, {}).page])
+    name, day = item.instrument.instrument_id, window.start.date()
     span = {"startTime": start_ms, "endTime": end_ms, "limit": PAGE}
-    page = session.ask(asked.funding, {"symbol": item.symbol} | span, fault).page
-    subject = item.subject(window.start.date())
-    decoded = rows.settlements(subject, [page], declared.declared_s)
-    proof = proofs.of_funding(
-        item.instrument.instrument_id, window, decoded.rows[FUNDING.name], now
-    )
-    raw, day = session.land(), window.start.date()
-    source = Source(
-        item.instrument.instrument_id, day, raw, texts_of([page]), window.holds("event_at")
-    )
+    pages: list[Page] = []
+    declared, trouble = rows.Intervals({}, 0), None
+    try:
+        declared = rows.intervals([session.ask(asked.intervals, {}).page])
+        pages = [session.ask(asked.funding, {"symbol": item.symbol} | span, fault).page]
+    except (SourceUnavailable, SourceRefused) as error:
+        trouble = interrupted(error, name, window, now=now)
+    decoded = rows.settlements(item.subject(day), pages, declared.declared_s)
+    proof = trouble or proofs.of_funding(name, window, decoded.rows[FUNDING.name], now)
+    source = Source(name, day, session.land(), texts_of(pages), window.holds("event_at"))
     yield from pieces(decoded, source, table=FUNDING.name, proof=proof, notices=declared.notices)
 
 

@@ -62,10 +62,12 @@ def marks(
     pages: Sequence[Page],
     form: Form = wire.MARK,
     declared_s: Mapping[str, int] | None = None,
+    at: datetime | None = None,
 ) -> Decoded:
     """Mark and index, and of perpetuals the funding rate that the venue forecasts.
 
-    `declared_s` is the interval by symbol, in seconds, where the venue declares one.
+    `declared_s` is the interval by symbol, in seconds, where the venue declares one. `at` is the
+    snapshot that the forecasts belong to; without it each is one by itself, at the venue's stamp.
     """
     is_perp = pl.col("kind") == "perp"
     unpriced = pl.when(is_perp & pl.col("rate").is_null()).then(pl.lit("rate_missing"))
@@ -76,7 +78,9 @@ def marks(
         index_price=pl.when("is_dollar").then(known("index_price")),
     )
     rates = rows.filter(is_perp).with_columns(
-        kind=pl.lit("indicative"), interval_s=_declared(declared_s)
+        kind=pl.lit("indicative"),
+        event_at=pl.lit(at, INSTANT) if at else "event_at",
+        interval_s=_declared(declared_s),
     )
     return decoded(found, (QUOTES, rows), (FUNDING, rates))
 

@@ -41,7 +41,7 @@ def quotes(
     endpoints = (
         (asked.best, rows.quotes, None),
         (asked.day_ticker, rows.day_tickers, None),
-        (asked.marks, partial(rows.marks, declared_s=declared_s), at),
+        (asked.marks, partial(rows.marks, declared_s=declared_s, at=at), at),
         (asked.open_interest, rows.open_interest, None),
     )
     for endpoint, decode, fresh_at in endpoints:

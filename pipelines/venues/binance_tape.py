@@ -70,6 +70,11 @@ class Tape:
     holes: list[Gap] = field(default_factory=list)
     _latest: tuple[int, int] | None = None  # number and stamp of the print met last
 
+    @property
+    def last_at(self) -> datetime | None:
+        """When the print met last happened."""
+        return _instant(self._latest[1]) if self._latest else None
+
     def pages(self) -> Iterator[Answer]:
         """Every page with prints of the window, in order."""
         answer = self._beginning()

@@ -19,7 +19,7 @@ from pipelines.venues import deribit_facts as facts
 from pipelines.venues import deribit_proofs as proofs
 from pipelines.venues import deribit_rows as rows
 from pipelines.venues import deribit_wire as wire
-from pipelines.venues.base import Fetched, Proof, Venue, Window, snapshot_unit
+from pipelines.venues.base import Fetched, Proof, Venue, Window, interrupted, snapshot_unit
 from pipelines.venues.deribit_prints import prints, source_of
 from pipelines.venues.pieces import pieces
 from warehouse.contract import INSTRUMENTS
@@ -56,16 +56,20 @@ class Deribit(Venue):
             if only is None or item.instrument_id in only:
                 yield from prints(self.transport, item, window)
 
-    def liquidations(self, underlying: str, window: Window) -> Iterator[Fetched]:
+    def liquidations(
+        self, underlying: str, window: Window, only: Collection[str] | None = None
+    ) -> Iterator[Fetched]:
         """Forced prints. No other answer tells of them, so all prints are asked for."""
-        for piece in self.trades(underlying, window):
+        for piece in self.trades(underlying, window, only):
             if piece.table == "liquidations":
                 yield piece
 
-    def funding(self, underlying: str, window: Window) -> Iterator[Fetched]:
-        """What perpetuals paid, hour by hour."""
+    def funding(
+        self, underlying: str, window: Window, only: Collection[str] | None = None
+    ) -> Iterator[Fetched]:
+        """What perpetuals paid, hour by hour; those in `only` where it is given."""
         for item in self._alive(underlying, window):
-            if item.kind == "perp":
+            if item.kind == "perp" and (only is None or item.instrument_id in only):
                 yield from self._paid(item, window)
 
     def volatility_indices(self, underlying: str, window: Window) -> Iterator[Fetched]:
@@ -242,14 +246,20 @@ class Deribit(Venue):
             "end_timestamp": window.end_ms,
         }
         asked = partial(ends.outside, window, ends.FUNDING_SLACK)
+        name, now = item.instrument_id, self.transport.clock()
+        pages: list[Page] = []
         with self._session("funding", item.native_symbol, window.start) as session:
-            answer = session.ask(ends.FUNDING, params, asked)
+            try:
+                answer = session.ask(ends.FUNDING, params, asked)
+            except (SourceUnavailable, SourceRefused) as error:
+                proof = interrupted(error, name, window, now=now)
+            else:
+                pages = [answer.page]
+                stamps = list(ends.stamped(answer.rows, "timestamp"))
+                proof = proofs.of_intervals(name, window, stamps, PAID_EVERY, now)
             raw = session.land()
-        decoded = facts.funding([answer.page], item)
-        name = item.instrument_id
-        source = source_of(name, window.start, raw, [answer.page], wire.FUNDING, window)
-        stamps = list(ends.stamped(answer.rows, "timestamp"))
-        proof = proofs.of_intervals(name, window, stamps, PAID_EVERY, self.transport.clock())
+        decoded = facts.funding(pages, item)
+        source = source_of(name, window.start, raw, pages, wire.FUNDING, window)
         return pieces(decoded, source, table="funding", proof=proof)
 
     def _candles(

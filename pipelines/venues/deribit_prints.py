@@ -7,14 +7,14 @@ from functools import partial
 
 import polars as pl
 
-from pipelines.archives.base import SourceRefused
+from pipelines.archives.base import SourceError, SourceRefused, SourceUnavailable
 from pipelines.transport import Session, Transport
 from pipelines.universe import Instrument
 from pipelines.venues import deribit_endpoints as ends
 from pipelines.venues import deribit_proofs as proofs
 from pipelines.venues import deribit_rows as rows
 from pipelines.venues import deribit_wire as wire
-from pipelines.venues.base import Fetched, Proof, Window
+from pipelines.venues.base import Fetched, Proof, Window, interrupted, one_line
 from pipelines.venues.deribit_tape import Tape
 from pipelines.venues.deribit_wire import Form
 from pipelines.venues.pieces import Source, pieces
@@ -26,22 +26,33 @@ CANDLE_ATTEMPTS = 3
 
 
 def prints(transport: Transport, item: Instrument, window: Window) -> Iterator[Fetched]:
-    """One instrument's prints, some pages at a time, the last of them with the proof."""
+    """One instrument's prints, some pages at a time, the last of them with the proof.
+
+    Trouble ends them with what came before it and a gap.
+    """
     cutter, name = _Cutter(item, window), item.native_symbol
     with transport.session(item.venue, f"trades {name}@{window.start.isoformat()}") as session:
         tape = Tape(session, name, item.instrument_id, window, transport.clock())
         pages: list[Page] = []
         known: list[pl.DataFrame | None] = []
-        for answers in tape.runs():
-            if len(pages) >= CHUNK_PAGES:
-                yield from cutter.cut(pages, known, session.land())
-                pages, known = [], []
-            pages += [answer.page for answer in answers]
-            known += [wire.columns(answer.rows, wire.TRADE) for answer in answers]
+        told, trouble = None, None
+        try:
+            for answers in tape.runs():
+                if len(pages) >= CHUNK_PAGES:
+                    yield from cutter.cut(pages, known, session.land())
+                    pages, known = [], []
+                pages += [answer.page for answer in answers]
+                known += [wire.columns(answer.rows, wire.TRADE) for answer in answers]
+        except (SourceUnavailable, SourceRefused) as error:
+            trouble = error
         last = cutter.cut(pages, known, ())
-        told = _candle(session, name, window, tape.now, cutter.volume_base)
+        try:
+            if trouble is None:
+                told = _candle(session, name, window, tape.now, cutter.volume_base)
+        except SourceUnavailable as error:
+            trouble = error
         raw = session.land()
-    proof, notices = cutter.proven(tape, told)
+    proof, notices = cutter.proven(tape, told, trouble)
     yield from (replace(piece, raw=raw, proof=proof, notices=notices) for piece in last)
 
 
@@ -116,9 +127,17 @@ class _Cutter:
         self.volume_base += float(trades.frame["quantity_base"].sum())
         return found
 
-    def proven(self, tape: Tape, candle_base: float | None) -> tuple[Proof, tuple[str, ...]]:
-        """The proof of all, and a notice where the venue's candle tells another volume."""
+    def proven(
+        self, tape: Tape, candle_base: float | None, trouble: SourceError | None
+    ) -> tuple[Proof, tuple[str, ...]]:
+        """The proof of all, and a notice where the venue's candle tells another volume or none."""
+        name = self.item.instrument_id
+        if trouble and tape.after is None:
+            proof = interrupted(trouble, name, self.window, since=tape.last_at, now=tape.now)
+            return replace(proof, gaps=(*tape.holes, *proof.gaps)), ()
         proof = proofs.of_prints(tape, tape.now, self.refused, self.volume_base, candle_base)
+        if trouble:
+            return proof, (one_line(trouble),)
         if candle_base is None or proofs.agrees(self.volume_base, candle_base):
             return proof, ()
         notice = (

@@ -8,7 +8,6 @@ import polars as pl
 import pytest
 
 from expectations.gate import ROW_NUMBER
-from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.venues import offering
 from pipelines.venues.base import Fetched, Window
 from pipelines.venues.binance import Binance
@@ -282,8 +281,65 @@ def test_a_venue_that_serves_no_print_as_promised_is_unavailable(server, binance
         return market.react(asked)
 
     server.reaction = react
-    with pytest.raises(SourceUnavailable, match="BTCUSDT"):
-        spot_prints(binance)
+    (piece,) = spot_prints(binance)
+    assert piece.proof.status == "gap"
+    assert "BTCUSDT" in piece.proof.text
+    (gap,) = piece.proof.gaps
+    assert gap.cause == "source_unavailable"
+    assert (gap.started_at, gap.ended_at) == (WINDOW.start, WINDOW.end)
+
+
+def test_an_instrument_that_cannot_be_had_ends_as_a_gap_and_the_others_go_on(
+    server, binance, market
+):
+    market.prints["spot", SPOT], market.prints["um", PERP] = a_day(4_320), a_day(4_320)
+
+    def react(asked: Asked) -> Said:
+        if asked.params.get("fromId") == "3180" and asked.path.startswith("/api."):
+            return Said(b"", 503)
+        return market.react(asked)
+
+    server.reaction = react
+    pieces = [p for p in binance.trades("BTC", WINDOW) if p.unit in (SPOT_ID, PERP_ID)]
+    spot, perp = (piece for piece in pieces if piece.proof)
+    assert perp.proof.status == "complete"
+    assert spot.proof.status == "gap"
+    assert ids([spot]) == list(range(1_000, 3_180)), "what came before is handed over"
+    (gap,) = spot.proof.gaps
+    assert gap.started_at == spot.frame["event_at"].max()
+    assert gap.ended_at == WINDOW.end
+
+
+def test_a_candle_that_cannot_be_had_costs_no_print(server, binance, market):
+    market.prints["spot", SPOT] = a_day(10)
+    server.reaction = lambda asked: (
+        Said(b"", 503) if asked.path.endswith("klines") else market.react(asked)
+    )
+    (joined,) = spot_prints(binance)
+    assert joined.proof.status == "complete"
+    assert "Klines" in joined.notices[0]
+    market.prints["spot", SPOT].pop()
+    (last,) = spot_prints(binance)
+    assert last.proof.status == "gap"
+    assert ids([last]) == ids([joined])
+
+
+def test_a_ban_ends_what_is_left_of_the_day_without_another_question(server, binance, market):
+    market.prints["spot", SPOT] = a_day(10)
+    asked_for: list[str] = []
+
+    def react(asked: Asked) -> Said:
+        if asked.path.endswith("aggTrades"):
+            asked_for.append(asked.params["symbol"])
+            return Said(b"", 418, {"Retry-After": "600"})
+        return market.react(asked)
+
+    server.reaction = react
+    proofs = {str(piece.unit): piece.proof for piece in binance.trades("BTC", WINDOW)}
+    assert len(proofs) == 5
+    assert {proof.status for proof in proofs.values()} == {"gap"}
+    assert all("banned until" in proof.text for proof in proofs.values())
+    assert len(asked_for) == 1
 
 
 @pytest.mark.parametrize(
@@ -317,6 +373,6 @@ def test_a_question_that_the_venue_refuses_is_not_asked_again(server, binance, m
 
     market.prints["spot", SPOT] = a_day(3)
     server.reaction = react
-    with pytest.raises(SourceRefused, match="BTCUSDT"):
-        spot_prints(binance)
+    (piece,) = spot_prints(binance)
+    assert "BTCUSDT" in piece.proof.gaps[0].detail
     assert sum(by_time(asked) for asked in server.asked) == 1

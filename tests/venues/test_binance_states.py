@@ -10,9 +10,9 @@ from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.venues.base import Fetched
 from pipelines.venues.binance import Binance
 from pipelines.venues.binance_days import premiums
-from pipelines.venues.pieces import TABLES
 from tests.misbehaving import Asked, Said, Server, json, serving
 from tests.venues.binance_market import HOUR_MS, INVERSE, PERP, WINDOW, Market, moment, opened
+from warehouse.contract import LAKE_TABLES
 
 SPOT_ID, PERP_ID = "binance:BTC/USDT", "binance:BTC/USDT:USDT"
 INVERSE_ID, FUTURE_ID = "binance:BTC/USD:BTC", "binance:BTC/USD:BTC-260327"
@@ -97,6 +97,7 @@ def test_forecasts_of_funding_come_with_the_marks_of_perpetuals_alone(binance, m
     assert set(funding["instrument_id"]) == {PERP_ID, INVERSE_ID}
     assert set(funding["kind"]) == {"indicative"}
     assert set(funding["rate"]) == {0.0001}
+    assert set(funding["event_at"]) == {NOON}, "the snapshot's moment, not the venue's stamp"
     intervals = dict(funding.select("instrument_id", "interval_s").iter_rows())
     assert intervals == {PERP_ID: 4 * 3_600, INVERSE_ID: None}
 
@@ -187,6 +188,21 @@ def test_a_lost_settlement_is_a_gap_and_never_a_longer_interval(binance, market)
     assert gap.missing_count == 1
 
 
+def test_settlements_that_cannot_be_had_are_a_gap_and_those_of_others_come(server, binance, market):
+    market.now = WINDOW.end + timedelta(hours=1)
+    market.settlements = settled(PERP, range(-72, 25, 8)) + settled(INVERSE, range(-72, 25, 8))
+    server.reaction = lambda asked: (
+        Said(b"", 503) if asked.path == "/fapi.binance.com/fapi/v1/fundingRate" else react(asked)
+    )
+    react = market.react
+    perp, inverse = by_unit(binance.funding("BTC", WINDOW), PERP_ID, INVERSE_ID)
+    assert inverse.proof.status == "complete"
+    assert (perp.proof.status, perp.received) == ("gap", 0)
+    assert perp.proof.gaps[0].cause == "source_unavailable"
+    (again,) = binance.funding("BTC", WINDOW, only=[INVERSE_ID])
+    assert again.unit == INVERSE_ID
+
+
 def test_an_interval_declared_today_does_not_rewrite_last_month(binance, market):
     market.now = WINDOW.end + timedelta(days=30)
     market.declared = [{"symbol": PERP, "fundingIntervalHours": 1}]
@@ -227,5 +243,5 @@ def test_frames_have_the_columns_of_their_tables(binance, market):
     asked = [binance.quotes, binance.books, binance.index_prices]
     pieces = [piece for ask in asked for piece in ask("BTC", NOON)]
     for piece in (*pieces, *binance.funding("BTC", WINDOW), *binance.instruments("BTC", WINDOW)):
-        schema = TABLES[piece.table].schema
+        schema = LAKE_TABLES[piece.table].schema
         assert piece.frame.select(schema.names()).schema == schema

@@ -309,8 +309,63 @@ def test_a_venue_that_stays_broken_is_an_error_and_not_a_short_day(market, derib
     market.tamper = lambda method, asked, value: (
         Said(b"<html></html>") if "start_seq" in asked.params else value
     )
-    with pytest.raises(SourceUnavailable, match="is no JSON"):
-        perpetual(deribit)
+    (piece,) = perpetual(deribit)
+    assert piece.proof.status == "gap"
+    (gap,) = piece.proof.gaps
+    assert gap.cause == "source_unavailable"
+    assert "is no JSON" in gap.detail
+    assert (gap.started_at, gap.ended_at) == (WINDOW.start, WINDOW.end)
+
+
+def test_an_instrument_that_cannot_be_had_ends_as_a_gap_and_the_others_go_on(market, deribit):
+    middle = 4_999 + 10 + 1_000
+
+    def tamper(method, asked, value):
+        is_meant = asked.params.get("instrument_name") == PERPETUAL and "trades" in method
+        return (
+            Said(b"", 503) if is_meant and int(asked.params.get("start_seq", 0)) > middle else value
+        )
+
+    market.tamper = tamper
+    pieces = whole(deribit.trades("BTC", WINDOW), "trades")
+    proofs = {unit: found[-1].proof for unit, found in pieces.items()}
+    assert {unit for unit, proof in proofs.items() if proof.status != "complete"} == {
+        "deribit:BTC/USD:BTC"
+    }
+    had = numbers(pieces["deribit:BTC/USD:BTC"])
+    assert had == true_numbers(market)[: len(had)], "what came before is handed over"
+    assert len(had) >= 1_000
+    (gap,) = proofs["deribit:BTC/USD:BTC"].gaps
+    assert gap.started_at == pieces["deribit:BTC/USD:BTC"][-1].frame["event_at"].max()
+    assert gap.ended_at == WINDOW.end
+
+
+def test_a_candle_that_cannot_be_had_costs_no_print(market, deribit):
+    market.tamper = lambda method, asked, value: (
+        Said(b"", 503) if method == "get_tradingview_chart_data" else value
+    )
+    pieces = whole(deribit.trades("BTC", WINDOW), "trades")
+    (joined,) = pieces["deribit:BTC/USD:BTC"]
+    assert joined.proof.status == "complete"
+    assert "TradingviewChartData" in joined.notices[0]
+    (newest,) = pieces["deribit:BTC/USD:BTC-260327-60000-C"]
+    assert (newest.proof.status, newest.frame.height) == ("gap", 2)
+
+
+def test_a_ban_ends_what_is_left_of_the_day_without_another_question(market, deribit):
+    asked_for = []
+
+    def tamper(method, asked, value):
+        if "trades" not in method:
+            return value
+        asked_for.append(asked)
+        return Said(b"", 418, {"Retry-After": "600"})
+
+    market.tamper = tamper
+    pieces = whole(deribit.trades("BTC", WINDOW), "trades")
+    assert len(pieces) == 5
+    assert all("banned until" in found[-1].proof.text for found in pieces.values())
+    assert len(asked_for) == 1
 
 
 def test_a_damaged_row_is_refused_with_its_text_and_the_day_is_not_complete(market, deribit):
@@ -402,8 +457,9 @@ def test_settlements_of_another_time_are_not_believed(market, deribit):
         if method == "get_funding_rate_history"
         else value
     )
-    with pytest.raises(SourceUnavailable, match="was not asked for"):
-        list(deribit.funding("BTC", WINDOW))
+    (piece,) = deribit.funding("BTC", WINDOW)
+    assert (piece.proof.status, piece.received) == ("gap", 0)
+    assert "was not asked for" in piece.proof.gaps[0].detail
 
 
 def test_the_volatility_index_is_a_decimal_and_pages_back_to_the_days_start(deribit):
