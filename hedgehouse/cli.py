@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +31,9 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only, beside what was asked for.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="UTC date or time in the past.")]
+Faults = Annotated[
+    str, typer.Option("--faults", help="What goes wrong on the wire: 429:0.02,html:0.01,late:0.001")
+]
 
 
 def now() -> datetime:
@@ -259,6 +262,46 @@ def demo(
     return told.exit_code
 
 
+@app.command()
+def simulate(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes any.")
+    ] = 8931,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the market.")] = 1,
+    size: Annotated[
+        float, typer.Option("--size", min=0.001, help="Prints, as a share of a full day.")
+    ] = 1.0,
+    on_date: Annotated[
+        str | None, typer.Option("--date", help="Day on which it is now there; today if absent.")
+    ] = None,
+    faults: Faults = "",
+    rate_scale: Annotated[
+        float, typer.Option("--rate-scale", min=0.001, help="Factor on the venues' budgets.")
+    ] = 1.0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Serve the embedded market alone, in real time, until it is stopped."""
+    from hedgehouse import simulating
+    from pipelines.simulator.history import History
+    from pipelines.simulator.wire.faults import parse
+    from pipelines.simulator.wire.server import SimulatorError
+
+    voice, at = _voice(as_json, quiet), now()
+    try:
+        served = simulating.simulate(
+            History(seed, size),
+            port=port,
+            faults=parse(faults, seed),
+            rate_scale=rate_scale,
+            at=datetime.combine(_day(on_date), at.timetz()) if on_date else at,
+        )
+    except (ValueError, SimulatorError) as error:
+        raise typer.BadParameter(str(error)) from error
+    count, met = sum(served["requests"].values()), sum(served["faults"].values())
+    voice.result(served, f"served {count:,} requests, {met:,} of them with a fault")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; documented errors become one line."""
     try:
@@ -294,6 +337,13 @@ def _location(data: Path | None) -> Location:
 def _voice(as_json: bool, quiet: bool) -> Voice:
     console.start_logging(quiet)
     return Voice(as_json, quiet)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no date such as 2026-03-10") from None
 
 
 def _past(text: str | None) -> datetime | None:
