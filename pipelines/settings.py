@@ -5,7 +5,8 @@ A knob `rate_scale` is read from `HEDGEHOUSE_RATE_SCALE`, a key of Deribit from
 environment.
 """
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
@@ -84,6 +85,26 @@ class Settings(BaseSettings):
     )
     volatility_index_s: int = Field(
         default=60, ge=1, description="Seconds of a candle of the venues' volatility indices."
+    )
+    source: Literal["live", "simulator"] = Field(
+        default="live",
+        description="Which world answers: `live`, the venues themselves, or `simulator`, the "
+        "embedded market behind the gateway. A data folder holds one of them.",
+    )
+    seed: int = Field(default=0, ge=0, description="Which embedded market; of no use when live.")
+    underlyings: tuple[str, ...] = Field(
+        default=("BTC", "ETH"), min_length=1, description="Coins that are asked for, as JSON."
+    )
+    first_day: date = Field(
+        default=date(2024, 1, 1), description="The first UTC day that can be asked for."
+    )
+    snapshot_every_s: int = Field(
+        default=300,
+        ge=60,
+        le=3600,
+        multiple_of=60,
+        description="Seconds between snapshots of chains, quotes and books; a divisor of an hour. "
+        "A tick of this grid that was not taken is a gap.",
     )
     keys: dict[str, Key] = Field(
         default_factory=dict, description="Read-only keys by venue; market data needs none."
