@@ -1,7 +1,9 @@
 """Where do refused rows go? Beside the lake, with their reason and the text that was refused."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +14,17 @@ from expectations.gate import ROW_NUMBER
 from pipelines.archives.base import Lines
 from warehouse.contract import OPS_QUARANTINE
 from warehouse.location import Location, sync_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row of an answer that was refused; `source_sha256` names the landed pages it is in."""
+
+    row_number: int
+    reason: str
+    row_text: str
+    source_sha256: str
+    is_by_gate: bool = False
 
 
 def write(
@@ -36,6 +49,49 @@ def write(
         return
     if _is_held(target, refused):
         return
+
+    def full() -> Iterator[pl.DataFrame]:
+        for rows in _with_texts(refused, lines()):
+            yield rows.with_columns(source_sha256=pl.lit(sha256))
+
+    _replace(target, full(), _told(table_name, venue, source_path, at))
+
+
+def hold(
+    location: Location,
+    refused: Sequence[Refusal],
+    *,
+    table_name: str,
+    venue: str,
+    subject: str,
+    at: datetime,
+) -> None:
+    """Replace what is held of `subject`, a unit that a venue was asked for, by these refusals.
+
+    A unit that is asked for again and comes without refusals has none.
+    """
+    target = path(location, table_name, hashlib.sha256(subject.encode()).hexdigest())
+    if not refused:
+        target.unlink(missing_ok=True)
+        return
+    columns = ("row_number", "reason", "row_text", "source_sha256")
+    rows = pl.DataFrame({name: [getattr(r, name) for r in refused] for name in columns})
+    if not _is_held(target, rows):
+        _replace(target, [rows.sort(ROW_NUMBER)], _told(table_name, venue, subject, at))
+
+
+def _told(table_name: str, venue: str, source_path: str, at: datetime) -> list[pl.Expr]:
+    """What holds for every row that one source had refused."""
+    return [
+        pl.lit(table_name).alias("table_name"),
+        pl.lit(venue).alias("venue"),
+        pl.lit(source_path).alias("source_path"),
+        pl.lit(at, OPS_QUARANTINE.schema["refused_at"]).alias("refused_at"),
+    ]
+
+
+def _replace(target: Path, frames: Iterable[pl.DataFrame], told: Sequence[pl.Expr]) -> None:
+    """Write the rows beside and put them in place, durably."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{os.getpid()}-{target.name}.tmp")
     schema = (
@@ -45,15 +101,8 @@ def write(
     )
     try:
         with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for rows in _with_texts(refused, lines()):
-                full = rows.with_columns(
-                    table_name=pl.lit(table_name),
-                    venue=pl.lit(venue),
-                    source_path=pl.lit(source_path),
-                    source_sha256=pl.lit(sha256),
-                    refused_at=pl.lit(at, OPS_QUARANTINE.schema["refused_at"]),
-                )
-                conformed = OPS_QUARANTINE.conform(full)
+            for rows in frames:
+                conformed = OPS_QUARANTINE.conform(rows.with_columns(told))
                 writer.write_table(
                     conformed.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema)
                 )

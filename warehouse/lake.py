@@ -47,6 +47,7 @@ __all__ = [
     "StagedPart",
     "Unit",
     "commit",
+    "compact",
     "manifests",
     "orphans",
     "partitions",
@@ -180,10 +181,12 @@ def commit(
 ) -> Outcome:
     """Replace `units` by what `parts` hold; all other units of the partition stay as they are.
 
-    A unit that is held from a better source is refused and its new rows are dropped. Committing
-    what is held already changes nothing. Raises `PartitionError` where units and parts disagree.
+    A unit without rows needs no part: a day proven empty, or a gap. A unit that is held from a
+    better source is refused and its new rows are dropped, and so is a failure where something is
+    held. Committing what is held already changes nothing. Raises `PartitionError` where units and
+    parts disagree.
     """
-    _check_agreement(partition, units, parts)
+    bare = _check_agreement(partition, units, parts)
     folder = partition.folder(location)
     with _locked(location, partition), ExitStack() as stages:
         held = read_manifest(location, partition)
@@ -198,7 +201,8 @@ def commit(
         current = {p.sha256 for p in held.current_parts()}
         fresh = [p for p in wanted if p.sha256 not in current]
         replaced = {name for p in fresh for name in p.units}
-        if not fresh:
+        replaced |= {u.name for u in bare if u.name not in refused and _is_news(held, u)}
+        if not replaced:
             return Outcome("unchanged", tuple(sorted(refused)))
         kept, removed, remainders = _make_room(location, held, replaced, at, stages)
         taken = [u for u in units if u.name in replaced]
@@ -212,6 +216,32 @@ def commit(
         manifest.write(location)
     renewed = sorted(replaced & {u.name for u in held.units})
     return Outcome("committed", tuple(sorted(refused)), tuple(renewed))
+
+
+def compact(location: Location, partition: Partition, at: datetime) -> int:
+    """Merge the parts of snapshots into one; return how many there were.
+
+    Readers notice nothing: the old parts stay for those who read as of a time before, and the
+    units are what they were.
+    """
+    folder = partition.folder(location)
+    table = LAKE_TABLES[partition.table]
+    with _locked(location, partition), ExitStack() as stages:
+        held = read_manifest(location, partition)
+        small = [p for p in held.current_parts() if p.units and all("@" in u for u in p.units)]
+        if len(small) < 2:
+            return 0
+        part = stages.enter_context(stage(location, partition))
+        rows = pl.scan_parquet([folder / p.name for p in small], glob=False).sort(table.sort)
+        for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
+            part.write(batch)
+        staged = part.finish(sorted(name for p in small for name in p.units))
+        added = _adopt(folder, staged, at)
+        merged = {p.name for p in small}
+        parts = (replace(p, removed_at=at) if p.name in merged else p for p in held.parts)
+        sync_folder(folder)
+        replace(held, parts=(*parts, added)).write(location)
+    return len(small)
 
 
 def restate(location: Location, partition: Partition, changes: Mapping[Unit, Unit]) -> None:
@@ -257,21 +287,35 @@ def orphans(location: Location) -> list[Path]:
 
 def _check_agreement(
     partition: Partition, units: Sequence[Unit], parts: Sequence[StagedPart]
-) -> None:
-    declared = sorted(u.name for u in units)
+) -> list[Unit]:
+    """Raise where units and parts disagree; return the units that no part holds nor need hold."""
     held = sorted(name for part in parts for name in part.units)
-    if declared != held:
+    bare = [u for u in units if not u.rows and u.name not in held]
+    declared = sorted(u.name for u in units if u not in bare)
+    if declared != held or len({u.name for u in units}) != len(units):
         raise PartitionError(f"{partition.name}: units {declared} but parts hold {held}")
     if sum(u.rows for u in units) != sum(p.rows for p in parts):
         raise PartitionError(
             f"{partition.name}: units declare {sum(u.rows for u in units)} rows, "
             f"parts hold {sum(p.rows for p in parts)}"
         )
+    return bare
 
 
 def _is_better_held(held: Manifest, unit: Unit) -> bool:
+    """Whether what is held is of a better source, or `unit` is a failure that brings no more."""
     present = held.unit(unit.name)
-    return present is not None and present.rank > unit.rank
+    if present is None or present.rank != unit.rank:
+        return present is not None and present.rank > unit.rank
+    if unit.status == "gap" and (present.status != "gap" or present.rows > unit.rows):
+        return True
+    return unit.status == "unprovable" and present.status == "complete" and present.rows > unit.rows
+
+
+def _is_news(held: Manifest, unit: Unit) -> bool:
+    """Whether a unit without rows says what is not held."""
+    present = held.unit(unit.name)
+    return present is None or replace(unit, raw=present.raw) != replace(present, committed_at=None)
 
 
 def _without(
@@ -301,7 +345,14 @@ def _make_room(
         staying = [name for name in part.units if name not in replaced]
         if staying:
             path = held.partition.folder(location) / part.name
-            remainders.append(_rewrite(location, held.partition, path, staying, stages))
+            rest = _rewrite(location, held.partition, path, staying, stages)
+            declared = sum(u.rows for u in held.units if u.name in staying)
+            if rest.rows != declared:
+                raise PartitionError(
+                    f"{held.partition.name}: {part.name} has {rest.rows} rows of units that "
+                    f"declare {declared}; {sorted(replaced)} cannot be taken out of it"
+                )
+            remainders.append(rest)
     return kept, removed, remainders
 
 

@@ -97,9 +97,11 @@ class Location:
             fcntl.flock(folder, fcntl.LOCK_EX)  # of two first writers the second sees the first
             held = self.world()
             if held is None:
-                text = {"origin": wanted.origin, "mode": wanted.mode, "seed": wanted.seed}
-                write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
+                self._note(wanted)
                 return wanted
+            if held == World("real") and wanted.mode == "live":  # from now on it goes on
+                self._note(wanted)
+                held = wanted
         finally:
             os.close(folder)
         if held.origin != wanted.origin:
@@ -107,7 +109,16 @@ class Location:
                 f"{self.root}: holds {held.origin} data and cannot take {wanted.origin} data; "
                 "name another folder with --data"
             )
+        if None not in (held.seed, wanted.seed) and held.seed != wanted.seed:
+            raise WrongWorld(
+                f"{self.root}: holds the market of seed {held.seed}, not of {wanted.seed}; "
+                "name another folder with --data"
+            )
         return held
+
+    def _note(self, world: World) -> None:
+        text = {"origin": world.origin, "mode": world.mode, "seed": world.seed}
+        write_durably(self.root / "world.json", json.dumps(text, indent=1).encode())
 
 
 def default_root() -> Path:
