@@ -1,4 +1,4 @@
-"""The embedded market on a clock that is moved: no wait takes time, and it leaves with its client."""
+"""The embedded market on a moved clock: no wait takes time, and it leaves with its client."""
 
 import socket
 from datetime import UTC, date, datetime, timedelta
