@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,8 @@ class Promise:
 
     A blocking promise that is kept per row sends the row to quarantine with `breach` as reason; a
     blocking one on the whole table stops the unit. One that does not block is reported, no more.
+    Where only several columns or rows together tell, the expectation reads the flag `breach`, which
+    `flagged` raises on the rows that break it.
     """
 
     expectation: Expectation
@@ -28,6 +30,7 @@ class Promise:
     is_blocking: bool
     breach: str
     reason: str
+    flagged: pl.Expr | None = field(default=None, compare=False)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -130,10 +133,109 @@ def _plausible_rate() -> Promise:
     )
 
 
+def _ordered_candle() -> tuple[Promise, ...]:
+    """Neither end of a candle lies outside its range."""
+    pairs = (
+        ("high", "low"),
+        ("high", "open"),
+        ("high", "close"),
+        ("open", "low"),
+        ("close", "low"),
+    )
+    return tuple(_at_least(upper, lower) for upper, lower in pairs)
+
+
+def _at_least(upper: str, lower: str) -> Promise:
+    return Promise(
+        gxe.ExpectColumnPairValuesAToBeGreaterThanB(
+            column_A=upper,
+            column_B=lower,
+            or_equal=True,
+            ignore_row_if="either_value_is_missing",
+        ),
+        upper,
+        True,
+        f"{upper}_below_{lower}",
+        "A candle whose ends lie outside its range had its columns mistaken.",
+    )
+
+
+def _plausible_volatility() -> Promise:
+    return Promise(
+        gxe.ExpectColumnMedianToBeBetween(column="close", min_value=0.05, max_value=5),
+        "close",
+        True,
+        "volatility_unit",
+        "Venues publish percent: a median outside 0.05 to 5 was not converted, or twice.",
+    )
+
+
+def _flag(column: str, breach: str, broken: pl.Expr, reason: str, *, blocks: bool) -> Promise:
+    """A promise that rows break where `broken` says so."""
+    expected = gxe.ExpectColumnValuesToBeInSet(column=breach, value_set=[0.0])
+    return Promise(expected, column, blocks, breach, reason, broken.fill_null(value=False))
+
+
+def _ordered_book() -> tuple[Promise, ...]:
+    """Prices worsen level by level, and the best two leave a spread."""
+    book, price, is_bid = ("instrument_id", "snapshot_at"), pl.col("price"), pl.col("side") == "bid"
+    better = price.shift(1).over(*book, "side", order_by="level")
+    is_no_worse = pl.when(is_bid).then(price >= better).otherwise(price <= better)
+    bid = price.filter(is_bid).max().over(*book)
+    ask = price.filter(~is_bid).min().over(*book)
+    return (
+        _flag(
+            "level",
+            "levels_unordered",
+            is_no_worse.any().over(*book),
+            "Each level is worse than the one before: else the whole book was misread.",
+            blocks=True,
+        ),
+        _flag(
+            "price",
+            "crossed",
+            (bid > ask) & (pl.col("level") == 1),
+            "A bid above the ask is a feed out of step, seldom a market.",
+            blocks=False,
+        ),
+    )
+
+
+def _whole_settlement() -> tuple[Promise, ...]:
+    """A delivery has its price, and an averaging window its order."""
+    return (
+        _flag(
+            "delivery_price",
+            "delivery_unpriced",
+            (pl.col("kind") == "delivery") & pl.col("delivery_price").is_null(),
+            "What was delivered was delivered at a price.",
+            blocks=True,
+        ),
+        _flag(
+            "window_end",
+            "window_reversed",
+            pl.col("window_end") <= pl.col("window_start"),
+            "A window that ends before it starts had its stamps mistaken.",
+            blocks=True,
+        ),
+    )
+
+
 def _judgement(table: Table) -> tuple[Promise, ...]:
-    beyond = {
-        "quotes": (_uncrossed,),
-        "option_quotes": (_uncrossed, _plausible_iv),
-        "funding": (_plausible_rate,),
-    }
-    return tuple(make() for make in beyond.get(table.name, ()))
+    """What no declaration of a column can say, table by table."""
+    match table.name:
+        case "quotes":
+            return (_uncrossed(),)
+        case "option_quotes":
+            return (_uncrossed(), _plausible_iv())
+        case "books":
+            return _ordered_book()
+        case "funding":
+            return (_plausible_rate(),)
+        case "index_prices":
+            return _ordered_candle()
+        case "volatility_indices":
+            return (*_ordered_candle(), _plausible_volatility())
+        case "settlements":
+            return _whole_settlement()
+    return ()

@@ -72,7 +72,7 @@ def _handed_over(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """The promised columns, each in its cheapest true form.
 
     Of a column that only has to be present, presence is all that is handed over; texts with few
-    values become categories.
+    values become categories. Flags are raised here, from all of the frame.
     """
     handed = []
     for column in table.columns:
@@ -81,11 +81,13 @@ def _handed_over(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
             handed.append(pl.col(name).cast(_form(table, name)))
         elif not column.nullable:
             handed.append(pl.when(pl.col(name).is_not_null()).then(1.0).alias(name))
-    return frame.select(handed)
+    flagged = {p.breach: p.flagged.cast(pl.Float64) for p in suite(table) if p.flagged is not None}
+    return frame.select(*handed, **flagged)
 
 
 def _form(table: Table, name: str) -> type[pl.DataType]:
-    return pl.Categorical if table.column(name).one_of else pl.Float64
+    is_listed = any(column.name == name and column.one_of for column in table.columns)
+    return pl.Categorical if is_listed else pl.Float64
 
 
 def validate(promises: Iterable["Promise"], frame: Any) -> list[Any]:
