@@ -20,6 +20,7 @@ import polars as pl
 from expectations import gate
 from expectations.gate import ROW_NUMBER, GateRefused
 from pipelines import quarantine
+from pipelines.continuity import API
 from pipelines.venues.base import REST_RANK, Fetched, Proof, Window
 from warehouse.contract import INSTRUMENTS, LAKE_TABLES
 from warehouse.lake import (
@@ -141,7 +142,8 @@ class Arrivals:
         if self._failure:
             return self._refused(checks, whole, window, at)
         units = [self._unit(name, window) for name in self._names()]
-        brought = [u for u in units if u.name not in self._same] + list(whole)
+        every = [*units, *whole]
+        brought = [u for u in every if u.name not in self._same and not self._is_said(u)]
         outcome = commit(
             self._location,
             self._partition,
@@ -150,11 +152,11 @@ class Arrivals:
             checks=self._with_earlier(checks),
             at=at,
         )
-        restated = self._restate(units, set(outcome.refused))
+        is_restated = self._restate(every, set(outcome.refused))
         for name in {*self._names(), UNNAMED} - set(outcome.refused):
             self._quarantine(name, at)
         return Arrived(
-            "committed" if restated else outcome.state,
+            "committed" if is_restated else outcome.state,
             tuple(units),
             tuple(n for n in outcome.revised if n in self._rows),
             tuple(checks),
@@ -294,8 +296,13 @@ class Arrivals:
         first = pl.coalesce("first_received_at", "received_at")
         return joined.with_columns(received_at=first).select(rows.columns).collect()
 
+    def _is_said(self, unit: Unit) -> bool:
+        """Whether the like is held of a unit without rows, though perhaps in other words."""
+        held = self._held.unit(unit.name)
+        return held is not None and not held.rows and (0, unit.status) == (unit.rows, held.status)
+
     def _restate(self, units: Sequence[Unit], refused: set[str]) -> bool:
-        """Of units whose rows are held already, say what is known of them now."""
+        """Of units whose rows are held already, say what is known now; whether a status changed."""
         held = read_manifest(self._location, self._partition)
         changes = {
             own: new
@@ -305,7 +312,7 @@ class Arrivals:
         }
         if changes:
             restate(self._location, self._partition, changes)
-        return bool(changes)
+        return any(own.status != new.status for own, new in changes.items())
 
     # ---------- what is said of it
     def _names(self) -> list[str]:
@@ -325,7 +332,7 @@ class Arrivals:
             instrument_id=None if "@" in name else name,
             status=status,
             rows=self._rows.get(name, 0),
-            source=f"{self._partition.venue} api",
+            source=f"{self._partition.venue}{API}",
             rank=DECLARED_RANK if self._table is INSTRUMENTS else REST_RANK,
             proof=proof.text,
             raw=self._raw.get(name, ()),

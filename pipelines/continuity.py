@@ -17,6 +17,7 @@ from warehouse.contract import FUNDING, TRADES, Table
 from warehouse.lake import Gap, Partition, Unit, read_manifest, restate
 from warehouse.location import Location
 
+API = " api"  # how a source's name ends that was asked, and not read from files
 ABSENT, QUARANTINED = "absent_in_source", "quarantined"
 UNNUMBERED = "the source numbers nothing, so nothing shows that it is whole"
 MOST_GAPS = 1_000  # a file thinned out on purpose has a hole at every row: those become one
@@ -174,6 +175,8 @@ def judge(
     table: Table, day: date, own: Unit, before: Unit | None, after: Unit | None
 ) -> tuple[str, str]:
     """Status and proof of a numbered unit, given the same unit of both neighbouring days."""
+    if own.source.endswith(API):
+        return _judge_answered(table, day, own, before, after)
     first, last = own.first_sequence or 0, own.last_sequence or 0
     shown = _range(table, first, last)
     if own.gaps:
@@ -190,6 +193,25 @@ def judge(
     if faults:
         return "unprovable", f"{shown} without a hole, but {' and '.join(faults)}"
     return "complete", f"{shown} without a hole, and both neighbouring days join"
+
+
+def _judge_answered(
+    table: Table, day: date, own: Unit, before: Unit | None, after: Unit | None
+) -> tuple[str, str]:
+    """A venue that was asked has proved its day itself; a neighbour can only contradict."""
+    first, last = own.first_sequence or 0, own.last_sequence or 0
+    numbers = (
+        (day - DAY, before.last_sequence if before and before.source == own.source else None),
+        (day + DAY, after.first_sequence if after and after.source == own.source else None),
+    )
+    faults = [
+        fault
+        for (beside, number), wanted in zip(numbers, (first - 1, last + 1), strict=True)
+        if number is not None and (fault := _fault(table, beside, number, wanted))
+    ]
+    if own.status != "complete" or not faults:
+        return own.status, own.proof
+    return "unprovable", f"{_range(table, first, last)} without a hole, but {' and '.join(faults)}"
 
 
 def _fault(table: Table, day: date, number: int | None, wanted: int) -> str:

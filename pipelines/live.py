@@ -12,14 +12,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from pipelines import continuity
 from pipelines.archives.base import SourceError
 from pipelines.arrivals import Arrivals, Arrived, worst
+from pipelines.continuity import API
 from pipelines.observing import Register
 from pipelines.transport import Transport
 from pipelines.universe import Instrument
 from pipelines.venues import offering, venues
 from pipelines.venues.base import DAY, REST_RANK, Fetched, Proof, Venue, Window, snapshot_unit
-from warehouse.contract import INSTRUMENTS
+from warehouse.contract import INSTRUMENTS, TRADES
 from warehouse.lake import Check, Gap, Partition, Unit, commit, compact, read_manifest, restate
 from warehouse.location import Location, World
 
@@ -98,7 +100,10 @@ def ingest_day(
         underlying: getattr(line.venue(venue), question)(underlying, window, **limited)
         for underlying in underlyings or line.underlyings
     }
-    return _bring(line, venue, question, DAY_QUESTIONS[question], asked, window)
+    found = _bring(line, venue, question, DAY_QUESTIONS[question], asked, window)
+    if question == TRADES.name:
+        continuity.settle(line.location, TRADES, venue, [day])
+    return found
 
 
 def ingest_snapshot(
@@ -165,7 +170,8 @@ def _bring(
             try:
                 for piece in pieces:
                     arrivals[piece.table].take(piece)
-                    instruments |= piece.instruments
+                    seen = set(piece.frame["instrument_id"].unique())
+                    instruments |= {i for i in piece.instruments if i.instrument_id in seen}
                     raw = piece.raw[-1] if piece.raw else raw
                     if piece.proof and piece.table == question:
                         proofs.append(piece.proof)
@@ -243,7 +249,7 @@ def _whole(venue: str, underlying: str, window: Window, proofs: Sequence[Proof])
         instrument_id=None,
         status=status,
         rows=0,
-        source=f"{venue} api",
+        source=f"{venue}{API}",
         rank=REST_RANK,
         proof=text if proofs else "nothing was listed",
         raw=(),
@@ -321,7 +327,7 @@ def _tally(
     )
     status = "gap" if missed else "complete" if is_over else "open"
     proof = f"{len(due) - len(missed)} of {len(due)} ticks, one every {every}"
-    return Unit(name, None, status, 0, f"{partition.venue} api", REST_RANK, proof, (), gaps=gaps)
+    return Unit(name, None, status, 0, f"{partition.venue}{API}", REST_RANK, proof, (), gaps=gaps)
 
 
 def _grid(window: Window, every: timedelta) -> list[datetime]:
