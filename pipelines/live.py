@@ -14,8 +14,9 @@ from datetime import date, datetime, timedelta
 
 from pipelines import continuity
 from pipelines.archives.base import SourceError
-from pipelines.arrivals import Arrivals, Arrived, worst
+from pipelines.arrivals import Arrivals
 from pipelines.continuity import API
+from pipelines.landing import Landed, land, worst
 from pipelines.observing import Register
 from pipelines.transport import Transport
 from pipelines.universe import Instrument
@@ -202,12 +203,12 @@ def _committed(
     if is_snapshot:  # the day's roll call speaks for all of them; only a failure is a unit here
         wholes = [u for u in wholes if u.status == "gap" and u.gaps and not is_beside]
     line.location.claim(line.world)
-    done = arrivals.commit(wholes, window, line.transport.clock())
+    done = land(arrivals, wholes, window, line.transport.clock())
     return _report(partition, arrivals, done, wholes)
 
 
 def _report(
-    partition: Partition, arrivals: Arrivals, done: Arrived, wholes: Sequence[Unit]
+    partition: Partition, arrivals: Arrivals, done: Landed, wholes: Sequence[Unit]
 ) -> TableReport:
     units = (*done.units, *wholes)
     failed = [unit.proof for unit in units if _is_failure(unit)]
