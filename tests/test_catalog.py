@@ -124,13 +124,14 @@ def test_coverage_and_gaps_of_a_revised_unit_are_those_that_counted_then(locatio
         staged = part.finish([whole.name])
         lake.commit(location, partition, units=[whole], parts=[staged], checks=[], at=later)
     then, before = NOW.isoformat(), (NOW - timedelta(seconds=1)).isoformat()
-    for by, coverage, gaps in (("", [(2, "bb")], 0), (then, [(3, "aa")], 1), (before, [], 0)):
+    now, was = [(2, "bb")], [(3, "aa")]
+    repaired, open_then = [(held.source,)], [(None,)]
+    for by, coverage, gaps in (("", now, repaired), (then, was, open_then), (before, [], [])):
         with mounted(location, by) as connection:
             asked = "select row_count, raw_sha256 from ops_source.coverage"
             assert connection.execute(asked).fetchall() == coverage
-            assert connection.execute("select count(*) from ops_source.gaps").fetchall() == [
-                (gaps,)
-            ]
+            asked = "select repaired_by from ops_source.gaps"
+            assert connection.execute(asked).fetchall() == gaps
 
 
 def test_a_manifest_without_former_units_is_read(location):

@@ -16,6 +16,7 @@ import polars as pl
 
 from warehouse.contract import INSTANT, LAKE, OPS_TABLES, Table
 from warehouse.generations import events, frame
+from warehouse.holes import holes
 from warehouse.instants import instant, naive
 from warehouse.location import Location
 from warehouse.manifest import Manifest, Partition, manifests
@@ -116,6 +117,7 @@ def ops_frames(
     frames = {
         name: pl.DataFrame(rows, schema=OPS_TABLES[name].schema) for name, rows in found.items()
     }
+    frames["gaps"] = _once(frames["gaps"])
     frames["generations"] = frame([e for e in events(location) if _known(e.published_at, by)])
     frames["quarantine"] = _quarantine(location, by)
     return {name: rows.sort(OPS_TABLES[name].sort) for name, rows in frames.items()}
@@ -177,8 +179,13 @@ def _units(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
 
 def _gaps(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
     place = {"venue": manifest.partition.venue, "table_name": manifest.partition.table}
-    for unit in manifest.counted_units(by):
-        yield from (place | asdict(gap) for gap in unit.gaps)
+    yield from (place | asdict(gap) for gap in holes(manifest, by))
+
+
+def _once(gaps: pl.DataFrame) -> pl.DataFrame:
+    """A hole that was filled and is open again is open."""
+    by_state = gaps.sort("repaired_by", nulls_last=False, maintain_order=True)
+    return by_state.unique(OPS_TABLES["gaps"].key, keep="first", maintain_order=True)
 
 
 def _checks(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:

@@ -529,7 +529,12 @@ LAKE: tuple[Table, ...] = (
 # ---------- operational sources: what the manifests, the gate and publishing know of themselves
 TABLE_NAME = Column("table_name", pl.String, "Lake table.")
 DAY_AT = Column("day_at", INSTANT, "Start of the UTC day of the partition.")
-UNIT = Column("unit", pl.String, "What is replaced as a whole: an instrument's day or a snapshot.")
+UNIT = Column(
+    "unit",
+    pl.String,
+    "What is replaced as a whole: an instrument's day or a snapshot; `venue:underlying` tells of all "
+    "that was asked of a venue.",
+)
 ROW_COUNT = Column("row_count", pl.Int64, "Rows.", low=0)
 STATUS = Column(
     "status",
@@ -542,7 +547,7 @@ SOURCE = Column("source", pl.String, "Which source was decoded, e.g. binance arc
 
 OPS_MANIFEST = Table(
     "manifest",
-    "part of a partition, current or removed by a revision",
+    "part of a partition, current or removed by a revision or by compaction",
     ("table_name", "venue", "day_at", "part_name", "added_at"),
     "added_at",
     ("table_name", "venue", "day_at", "added_at", "part_name"),
@@ -557,9 +562,7 @@ OPS_MANIFEST = Table(
         Column("first_event_at", INSTANT, "Earliest row, UTC; NULL when it holds none.", True),
         Column("last_event_at", INSTANT, "Latest row, UTC; NULL when it holds none.", True),
         Column("added_at", INSTANT, "When the part was committed, UTC."),
-        Column(
-            "removed_at", INSTANT, "When a revision removed it, UTC; NULL while it counts.", True
-        ),
+        Column("removed_at", INSTANT, "When it was replaced, UTC; NULL while it counts.", True),
     ),
 )
 OPS_COVERAGE = Table(
@@ -571,7 +574,9 @@ OPS_COVERAGE = Table(
     (
         VENUE,
         TABLE_NAME,
-        INSTRUMENT_ID.optional("Instrument of the unit; NULL for chain snapshots and portfolios."),
+        INSTRUMENT_ID.optional(
+            "Instrument of the unit; NULL for snapshots, whole answers and portfolios."
+        ),
         DAY_AT,
         UNIT,
         STATUS,
@@ -585,20 +590,31 @@ OPS_COVERAGE = Table(
 OPS_GAPS = Table(
     "gaps",
     "known hole in the data",
-    ("venue", "table_name", "instrument_id", "started_at", "cause"),
+    ("venue", "table_name", "instrument_id", "started_at", "cause", "detail"),
     "started_at",
-    ("venue", "table_name", "instrument_id", "started_at"),
+    ("venue", "table_name", "instrument_id", "started_at", "cause", "detail"),
     (
         VENUE,
         TABLE_NAME,
-        INSTRUMENT_ID,
-        Column("started_at", INSTANT, "Last row before the hole, UTC."),
-        Column("ended_at", INSTANT, "First row after the hole, UTC."),
-        Column("cause", pl.String, "Why, e.g. absent_in_source."),
+        INSTRUMENT_ID.named(
+            "instrument_id",
+            "Instrument that lacks rows; `venue:underlying` where a whole answer is missing.",
+        ),
+        Column("started_at", INSTANT, "Last row before the hole, or its first instant, UTC."),
+        Column("ended_at", INSTANT, "First row after the hole, or its end, UTC."),
+        Column(
+            "cause",
+            pl.String,
+            "Why: absent_in_source, sequence_hole, less_than_candle, not_served, source_unavailable, "
+            "gate_refused, quarantined, missed_tick, not_retrievable, or unlisted by its unit.",
+        ),
         Column("missing_count", pl.Int64, "Rows known to be missing; NULL if unknown.", True),
         Column("detail", pl.String, "The missing range, e.g. ids 17 to 19."),
         Column(
-            "repaired_by", pl.String, "Source that filled the hole; NULL while it is open.", True
+            "repaired_by",
+            pl.String,
+            "Source of the unit that filled the hole; NULL while it is open.",
+            True,
         ),
     ),
 )
