@@ -88,7 +88,7 @@ def volatility_indices(pages: Sequence[Page], underlying: str, interval_s: int) 
     """Candles of the volatility index, percent on the wire, each under its start."""
     found = read(pages, wire.VOLATILITY, None)
     rows = found.frame.with_columns(
-        pl.col("open", "high", "low", "close") / PERCENT,
+        pl.col("open", "high", "low", "close") * PERCENT,
         venue=pl.lit(VENUE),
         underlying=pl.lit(underlying),
         instrument_id=pl.lit(volatility_index_id(underlying)),

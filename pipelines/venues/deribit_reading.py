@@ -16,7 +16,8 @@ from pipelines.venues.json_rows import PAGE
 from warehouse.contract import INSTANT, Table
 from warehouse.raw import Page
 
-PERCENT = 100.0
+# Multiplied by: polars divides one row exactly and several by way of the inverse.
+PERCENT = 0.01
 LONGEST_NAME = 64
 # What a name says by itself. Where the wire states the same it is compared, not taken.
 FACTS: Mapping[str, pl.DataType | type[pl.DataType]] = {
@@ -150,4 +151,4 @@ def known(name: str) -> pl.Expr:
 
 
 def iv(name: str) -> pl.Expr:
-    return known(name) / PERCENT
+    return known(name) * PERCENT
