@@ -1,0 +1,512 @@
+"""What a venue sends is in the lake, exactly; what it did not send is a gap that says why."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from expectations.gate import REFUSED, ROW_NUMBER
+from pipelines import arrivals, live
+from pipelines.archives.base import SourceUnavailable
+from pipelines.live import Line, TableReport
+from pipelines.universe import Instrument
+from pipelines.venues.base import Fetched, Proof, snapshot_unit
+from warehouse import lake
+from warehouse.contract import BOOKS, INSTRUMENTS, LIQUIDATIONS, SETTLEMENTS, TRADES, Table
+from warehouse.lake import Gap, Partition
+from warehouse.location import Location, World, WrongWorld
+
+DAY = date(2026, 3, 10)
+MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC)
+MORNING_AFTER = datetime(2026, 3, 11, 0, 40, tzinfo=UTC)
+SPOT = Instrument("binance", "BTCUSDT", "spot", "BTC", "USDT")
+PERP = Instrument("binance", "BTCUSDT", "perp", "BTC", "USDT", "USDT", "linear")
+HOUR = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Scripted:
+    """A venue that sends what it is told to, or raises it."""
+
+    said: dict[str, list[Fetched | Exception]] = field(default_factory=dict)
+
+    def __getattr__(self, question: str) -> Callable[..., Iterator[Fetched]]:
+        def answer(underlying: str, window: object, **_: object) -> Iterator[Fetched]:
+            for piece in self.said.get(f"{question} {underlying}", ()):
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+
+        return answer
+
+
+@dataclass(slots=True)
+class Scene:
+    """A line to the scripted venue, and its clock."""
+
+    line: Line
+    venue: Scripted
+    at: list[datetime]
+
+    def day(self, question: str, *, day: date = DAY) -> dict[str, TableReport]:
+        return {r.table: r for r in live.ingest_day(self.line, "binance", question, day)}
+
+    def held(self, table: Table, day: date = DAY) -> lake.Manifest:
+        return lake.read_manifest(self.line.location, Partition(table.name, "binance", day))
+
+    def rows(self, table: Table, by: datetime | None = None) -> pl.DataFrame:
+        return lake.scan(self.line.location, table.name, by).collect()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    venue, at = Scripted(), [MORNING_AFTER]
+    monkeypatch.setattr(live, "venues", lambda: {"binance": lambda *_: venue})
+    transport: Any = SimpleNamespace(clock=lambda: at[0], settings=None)
+    line = Line(Location(tmp_path), transport, ("BTC",), World("simulator", seed=1))
+    return Scene(line, venue, at)
+
+
+def prints(
+    item: Instrument,
+    numbers: range | list[int],
+    *,
+    at: datetime = MIDNIGHT + HOUR,
+    received_at: datetime = MORNING_AFTER,
+    price: float = 60_000.0,
+) -> pl.DataFrame:
+    rows = pl.DataFrame(
+        {
+            "trade_id": [str(n) for n in numbers],
+            "sequence": list(numbers),
+            "event_at": [at + timedelta(milliseconds=n) for n in numbers],
+        },
+        schema={
+            "trade_id": pl.String,
+            "sequence": pl.Int64,
+            "event_at": TRADES.schema["event_at"],
+        },
+    ).with_columns(
+        venue=pl.lit("binance"),
+        underlying=pl.lit(item.underlying),
+        instrument_id=pl.lit(item.instrument_id),
+        received_at=pl.lit(received_at),
+        side=pl.lit("buy"),
+        price=price,
+        quantity_base=1.0,
+        notional_usd=price,
+        is_block=False,
+        is_liquidation=False,
+    )
+    empty = pl.DataFrame(schema=TRADES.schema)
+    return pl.concat([empty, TRADES.conform(_filled(rows, TRADES))])
+
+
+def _filled(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
+    absent = {n: pl.lit(None, t) for n, t in table.schema.items() if n not in rows.columns}
+    return rows.with_columns(**absent)
+
+
+def piece(
+    rows: pl.DataFrame,
+    *,
+    table: Table = TRADES,
+    unit: str | None = SPOT.instrument_id,
+    proof: Proof | None = None,
+    items: frozenset[Instrument] = frozenset({SPOT}),
+    apart: int = 0,
+    refused: tuple[int, ...] = (),
+) -> Fetched:
+    numbered = rows.with_row_index(ROW_NUMBER, 1).cast({ROW_NUMBER: pl.Int64})
+    return Fetched(
+        table.name,
+        unit,
+        DAY,
+        numbered,
+        ("f" * 64,),
+        lambda numbers: {n: f"row {n} as it came" for n in numbers},
+        pl.DataFrame([(n, "price_unreadable") for n in refused], schema=REFUSED, orient="row"),
+        apart,
+        proof,
+        items,
+    )
+
+
+def complete(rows: pl.DataFrame) -> Proof:
+    first, last = rows["sequence"].min(), rows["sequence"].max()
+    return Proof("complete", f"ids {first} to {last}", first, last)  # type: ignore[arg-type]
+
+
+def test_what_came_is_held_with_its_instrument_and_its_proof(world: Scene) -> None:
+    rows = prints(SPOT, range(5))
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+
+    report = world.day("trades")["trades"]
+
+    assert world.rows(TRADES).equals(rows)
+    assert (report.state, report.rows, dict(report.units)) == ("committed", 5, {"complete": 2})
+    assert world.held(TRADES).unit(SPOT.instrument_id).proof == "ids 0 to 4"  # type: ignore[union-attr]
+    assert world.rows(INSTRUMENTS)["instrument_id"].to_list() == [SPOT.instrument_id]
+
+
+def test_asking_again_changes_nothing_and_what_was_known_stays_known_since_then(
+    world: Scene,
+) -> None:
+    first = prints(SPOT, range(5))
+    world.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
+    world.day("trades")
+    world.at[0] += timedelta(days=1)
+    again = prints(SPOT, range(5), received_at=world.at[0])
+    world.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
+
+    report = world.day("trades")["trades"]
+
+    assert (report.state, report.revised) == ("unchanged", ())
+    assert world.rows(TRADES).equals(first)
+    assert not world.held(TRADES).former_units
+
+
+def test_a_late_and_a_corrected_print_are_a_revision_known_from_their_own_receipt_on(
+    world: Scene,
+) -> None:
+    first = prints(SPOT, [0, 1, 3])
+    world.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
+    world.day("trades")
+    committed_at, world.at[0] = world.at[0], world.at[0] + timedelta(days=1)
+    corrected = prints(SPOT, [3], received_at=world.at[0], price=61_000.0)
+    late = prints(SPOT, [0, 1, 2], received_at=world.at[0])
+    again = pl.concat([late, corrected])
+    world.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
+
+    report = world.day("trades")["trades"]
+
+    assert report.revised == (SPOT.instrument_id,)
+    known = {row["sequence"]: row["received_at"] for row in world.rows(TRADES).to_dicts()}
+    assert {n for n, at in known.items() if at == committed_at} == {0, 1}
+    assert {n for n, at in known.items() if at == world.at[0]} == {2, 3}
+    assert world.rows(TRADES, committed_at)["sequence"].to_list() == [0, 1, 3]
+
+
+def test_a_revised_instrument_leaves_the_others_of_its_part_as_they_are(world: Scene) -> None:
+    spot, perp = prints(SPOT, range(3)), prints(PERP, range(3))
+    both = frozenset({SPOT, PERP})
+    world.venue.said["trades BTC"] = [
+        piece(spot, proof=complete(spot), items=both),
+        piece(perp, unit=PERP.instrument_id, proof=complete(perp), items=both),
+    ]
+    world.day("trades")
+    more = prints(PERP, range(4))
+    world.venue.said["trades BTC"][1] = piece(
+        more, unit=PERP.instrument_id, proof=complete(more), items=both
+    )
+
+    report = world.day("trades")["trades"]
+
+    assert report.revised == (PERP.instrument_id,)
+    assert [unit.name for unit in world.held(TRADES).former_units] == [PERP.instrument_id]
+    assert world.rows(TRADES).height == 7
+
+
+def test_a_unit_of_many_rows_is_the_same_in_pieces_as_in_one(
+    world: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "CHUNK_ROWS", 10)
+    many, few = prints(PERP, range(95)), prints(SPOT, range(4))
+    cut = [many.slice(start, 7) for start in range(0, 95, 7)]
+    world.venue.said["trades BTC"] = [
+        *(piece(rows, unit=PERP.instrument_id, items=frozenset({PERP})) for rows in cut[:-1]),
+        piece(cut[-1], unit=PERP.instrument_id, proof=complete(many), items=frozenset({PERP})),
+        piece(few, proof=complete(few)),
+    ]
+
+    report = world.day("trades")["trades"]
+
+    held = world.rows(TRADES).sort("instrument_id", "sequence")
+    assert held.equals(pl.concat([few, many]).sort("instrument_id", "sequence"))
+    assert dict(report.units) == {"complete": 3}
+    assert world.day("trades")["trades"].state == "unchanged"
+
+
+def test_a_failed_fetch_is_a_gap_with_its_cause_and_takes_nothing_away(world: Scene) -> None:
+    rows = prints(SPOT, range(5))
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    world.day("trades")
+    world.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
+
+    report = world.day("trades")["trades"]
+
+    assert world.rows(TRADES).equals(rows)
+    assert report.errors == ("binance: asked 6 times",)
+    assert [gap.cause for gap in report.gaps] == ["source_unavailable"]
+    assert world.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+
+
+def test_a_first_fetch_that_fails_is_seen_and_its_repair_too(world: Scene) -> None:
+    world.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
+    world.day("trades")
+    assert world.held(TRADES).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
+    rows = prints(SPOT, range(5))
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+
+    world.day("trades")
+
+    assert world.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+    (former,) = world.held(TRADES).former_units
+    assert [gap.cause for gap in former.gaps] == ["source_unavailable"]
+
+
+def test_rows_of_a_unit_whose_end_did_not_come_are_a_gap_until_it_comes(world: Scene) -> None:
+    rows = prints(SPOT, range(5))
+    gap = Gap(
+        SPOT.instrument_id, MIDNIGHT + HOUR, MIDNIGHT + 24 * HOUR, "source_unavailable", None, ""
+    )
+    world.venue.said["trades BTC"] = [
+        piece(rows.head(3)),
+        piece(rows.clear(), proof=Proof("gap", "asked 6 times", gaps=(gap,))),
+    ]
+    assert dict(world.day("trades")["trades"].units) == {"gap": 2}
+    assert world.rows(TRADES).height == 3
+    world.venue.said["trades BTC"] = [piece(rows.head(2), proof=Proof("gap", "again", gaps=(gap,)))]
+    world.day("trades")
+    assert world.rows(TRADES).height == 3  # a failure that brings less takes nothing away
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+
+    world.day("trades")
+
+    assert world.rows(TRADES)["sequence"].to_list() == [0, 1, 2, 3, 4]
+
+
+def test_a_day_without_prints_is_proven_by_a_unit_without_rows(world: Scene) -> None:
+    empty = prints(SPOT, [])
+    world.venue.said["trades BTC"] = [
+        piece(empty, proof=Proof("complete", "the candle counts none"))
+    ]
+
+    report = world.day("trades")
+
+    unit = world.held(TRADES).unit(SPOT.instrument_id)
+    assert unit is not None
+    assert (unit.status, unit.rows, unit.proof) == ("complete", 0, "the candle counts none")
+    assert report["liquidations"].units == {"complete": 1}
+    assert world.held(LIQUIDATIONS).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+
+
+def test_an_answer_without_instruments_is_proven_as_a_whole(world: Scene) -> None:
+    empty = pl.DataFrame(schema=SETTLEMENTS.schema)
+    proof = Proof("complete", "paged back past the start of the window")
+    world.venue.said["settlements BTC"] = [
+        piece(empty, table=SETTLEMENTS, unit=None, proof=proof, items=frozenset())
+    ]
+
+    world.day("settlements")
+
+    (unit,) = world.held(SETTLEMENTS).units
+    assert (unit.name, unit.status, unit.proof) == ("binance:BTC", "complete", proof.text)
+
+
+def test_rows_that_the_gate_refuses_are_kept_apart_and_the_unit_is_a_gap(world: Scene) -> None:
+    bad = prints(SPOT, [2], price=-1.0)
+    rows = pl.concat([prints(SPOT, [0, 1]), bad, prints(SPOT, [3])])
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows), refused=(9,), apart=2)]
+
+    report = world.day("trades")["trades"]
+
+    assert (report.received, report.rows, report.quarantined, report.apart) == (7, 3, 2, 2)
+    assert [(g.cause, g.missing_count) for g in report.gaps] == [("quarantined", 1)]
+    (file,) = (world.line.location.quarantine / "trades").iterdir()
+    kept = pl.read_parquet(file)
+    assert dict(kept.select("row_number", "row_text").rows()) == {
+        3: "row 3 as it came",
+        9: "row 9 as it came",
+    }
+    assert kept["source_path"].unique().to_list() == [f"binance trades {SPOT.instrument_id} {DAY}"]
+
+
+def test_rows_that_come_right_at_last_leave_quarantine(world: Scene) -> None:
+    bad = pl.concat([prints(SPOT, [0, 1]), prints(SPOT, [2], price=-1.0)])
+    world.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
+    world.day("trades")
+    good = prints(SPOT, range(3))
+    world.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
+
+    world.day("trades")
+
+    assert not list((world.line.location.quarantine / "trades").iterdir())
+    assert world.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
+
+
+def test_an_answer_that_is_mostly_bad_is_refused_whole(world: Scene) -> None:
+    good = prints(SPOT, range(4))
+    world.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
+    world.day("trades")
+    bad = prints(SPOT, range(4), price=-1.0)
+    world.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
+
+    report = world.day("trades")["trades"]
+
+    assert "refused_share" in report.errors[0]
+    assert world.rows(TRADES).equals(good)
+    assert world.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
+
+
+def test_neighbouring_days_that_do_not_join_contradict_a_proof(world: Scene) -> None:
+    today, tomorrow = prints(SPOT, range(5)), prints(SPOT, range(9, 12), at=MORNING_AFTER)
+    world.venue.said["trades BTC"] = [piece(today, proof=complete(today))]
+    world.day("trades")
+    world.at[0] += timedelta(days=1)
+    world.venue.said["trades BTC"] = [piece(tomorrow, proof=complete(tomorrow))]
+
+    world.day("trades", day=date(2026, 3, 11))
+
+    unit = world.held(TRADES).unit(SPOT.instrument_id)
+    assert unit is not None
+    assert unit.status == "unprovable"
+    assert "2026-03-11 does not join (id 9)" in unit.proof
+
+
+def test_a_folder_of_another_world_takes_nothing(world: Scene) -> None:
+    world.line.location.claim(World("real"))
+    rows = prints(SPOT, range(5))
+    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    with pytest.raises(WrongWorld, match="holds real data"):
+        world.day("trades")
+    assert world.rows(TRADES).is_empty()
+
+
+# ---------- snapshots
+def levels(at: datetime, count: int = 3) -> pl.DataFrame:
+    rows = pl.DataFrame(
+        {
+            "level": range(1, count + 1),
+            "price": [60_000.0 - n for n in range(count)],
+        }
+    ).with_columns(
+        venue=pl.lit("binance"),
+        underlying=pl.lit("BTC"),
+        instrument_id=pl.lit(SPOT.instrument_id),
+        snapshot_at=pl.lit(at),
+        quoted_at=pl.lit(at),
+        received_at=pl.lit(at),
+        side=pl.lit("bid"),
+        quantity_base=1.0,
+    )
+    return BOOKS.conform(_filled(rows, BOOKS))
+
+
+def tick(world: Scene, at: datetime) -> TableReport:
+    world.at[0] = at
+    unit = snapshot_unit("BTC", at)
+    world.venue.said["books BTC"] = [
+        piece(levels(at), table=BOOKS, unit=unit, proof=Proof("complete", "all 1 instruments"))
+    ]
+    (report,) = live.ingest_snapshot(world.line, "binance", at, ["books"])
+    return report
+
+
+def test_each_tick_is_a_part_until_the_day_is_merged_and_nobody_notices(world: Scene) -> None:
+    ticks = [MIDNIGHT + n * HOUR for n in range(24)]
+    for at in ticks:
+        tick(world, at)
+    before, committed_at = world.rows(BOOKS), world.at[0]
+    assert len(world.held(BOOKS).current_parts()) == 24
+    world.at[0] = MORNING_AFTER
+
+    live.compact_day(world.line, "binance", DAY)
+
+    assert len(world.held(BOOKS).current_parts()) == 1
+    assert world.rows(BOOKS).equals(before.sort(BOOKS.sort))
+    assert world.rows(BOOKS, committed_at).height == before.height
+    assert len(world.held(BOOKS).units) == 24
+
+
+def test_a_tick_that_is_held_is_not_taken_again(world: Scene) -> None:
+    tick(world, MIDNIGHT)
+    assert tick(world, MIDNIGHT).received == 0
+    live.compact_day(world.line, "binance", DAY)
+    assert tick(world, MIDNIGHT).received == 0
+
+
+def test_the_checks_of_a_day_of_ticks_are_summed(world: Scene) -> None:
+    for n in range(3):
+        tick(world, MIDNIGHT + n * HOUR)
+    evaluated = {check.evaluated_count for check in world.held(BOOKS).checks}
+    assert evaluated == {9}
+
+
+def test_a_tick_that_failed_is_a_gap_and_so_is_one_that_nobody_took(world: Scene) -> None:
+    tick(world, MIDNIGHT)
+    world.at[0] = MIDNIGHT + HOUR
+    world.venue.said["books BTC"] = [SourceUnavailable("binance: banned")]
+    (failed,) = live.ingest_snapshot(world.line, "binance", MIDNIGHT + HOUR, ["books"])
+    world.at[0] = MORNING_AFTER
+
+    reports = {r.table: r for r in live.roll_call(world.line, "binance", DAY, HOUR)}
+
+    assert failed.errors == ("binance: banned",)
+    (gap,) = reports["books"].gaps
+    assert (gap.cause, gap.missing_count) == ("missed_tick", 22)
+    assert (gap.started_at, gap.ended_at) == (MIDNIGHT + HOUR, MIDNIGHT + 24 * HOUR)
+    (never,) = reports["quotes"].gaps
+    assert (never.cause, never.missing_count) == ("not_retrievable", 24)
+
+
+def test_the_roll_is_called_anew_without_making_revisions(world: Scene) -> None:
+    tick(world, MIDNIGHT)
+    world.at[0] = MIDNIGHT + timedelta(minutes=30)
+    (_, *_) = live.roll_call(world.line, "binance", DAY, HOUR)
+    assert world.held(BOOKS).unit("binance:BTC").status == "open"  # type: ignore[union-attr]
+    world.at[0] = MORNING_AFTER
+    live.roll_call(world.line, "binance", DAY, HOUR)
+    again = live.roll_call(world.line, "binance", DAY, HOUR)
+    assert {report.state for report in again} == {"unchanged"}
+    assert world.held(BOOKS).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
+    assert not world.held(BOOKS).former_units
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    cuts=st.lists(st.integers(0, 30), max_size=6),
+    bad=st.sets(st.integers(0, 29), max_size=5),
+    chunk=st.integers(3, 40),
+)
+def test_however_a_day_is_cut_every_row_is_accepted_or_quarantined(
+    cuts: list[int],
+    bad: set[int],
+    chunk: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    venue = Scripted()
+    monkeypatch.setattr(live, "venues", lambda: {"binance": lambda *_: venue})
+    monkeypatch.setattr(arrivals, "CHUNK_ROWS", chunk)
+    transport: Any = SimpleNamespace(clock=lambda: MORNING_AFTER, settings=None)
+    root = tmp_path_factory.mktemp("cut")
+    line = Line(Location(root), transport, ("BTC",), World("simulator", seed=1))
+    rows = prints(SPOT, range(30)).with_columns(
+        price=pl.when(pl.col("sequence").is_in(sorted(bad))).then(-1.0).otherwise("price")
+    )
+    edges = [0, *sorted(cuts), 30]
+    parts = [rows.slice(a, b - a) for a, b in pairwise(edges)]
+    venue.said["trades BTC"] = [
+        piece(part, proof=complete(rows) if place == len(parts) - 1 else None)
+        for place, part in enumerate(parts)
+    ]
+
+    report = next(r for r in live.ingest_day(line, "binance", "trades", DAY) if r.table == "trades")
+
+    assert report.received == report.rows + report.quarantined == 30
+    held = lake.scan(line.location, "trades").collect()
+    assert held["sequence"].to_list() == [n for n in range(30) if n not in bad]
+    assert report.units["gap" if bad else "complete"]
