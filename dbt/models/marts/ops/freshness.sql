@@ -1,30 +1,8 @@
 with
 
-parts as (
+days as (
 
-    select
-        table_name,
-        venue,
-        day_at,
-        least(last_event_at, {{ as_of() }}) as last_event_at
-
-    from {{ source('ops_source', 'manifest') }}
-
-    where removed_at is null and first_event_at <= {{ as_of() }}
-
-),
-
-unproven_days as (
-
-    select
-        table_name,
-        venue,
-        day_at,
-        sum(case when status = 'complete' then 0 else 1 end) as unproven_count
-
-    from {{ source('ops_source', 'coverage') }}
-
-    group by table_name, venue, day_at
+    select * from {{ ref('partitions') }}
 
 ),
 
@@ -34,9 +12,9 @@ newest as (
         table_name,
         venue,
         max(last_event_at) as last_event_at,
-        max(day_at) as last_day_at
+        max(case when row_count > 0 then day_at end) as last_day_at
 
-    from parts
+    from days
 
     group by table_name, venue
 
@@ -44,12 +22,11 @@ newest as (
 
 world as (
 
-    -- Facts and portfolios may bear dates of their own: the market tells how far the world goes.
-    select max(last_event_at) as ended_at
+    select max(due_at) as ended_at
 
-    from newest
+    from days
 
-    where table_name in (select table_name from {{ ref('freshness_limits') }})
+    where stale_after_s is not null
 
 ),
 
@@ -61,22 +38,22 @@ aged as (
         newest.last_event_at,
         -- A day proven whole is known to its end, even when its last print came earlier.
         case
-            when unproven_days.unproven_count = 0
+            when days.complete_count = days.unit_count
                 then least({{ day_end('newest.last_day_at') }}, {{ as_of() }})
             else newest.last_event_at
         end as data_through_at,
-        {{ seconds_between('newest.last_event_at', 'world.ended_at') }} as age_s,
+        cast({{ seconds_between('newest.last_event_at', 'world.ended_at') }} as double) as age_s,
         limits.stale_after_s
 
     from newest
 
     cross join world
 
-    left join unproven_days
+    left join days
         on
-            newest.table_name = unproven_days.table_name
-            and newest.venue = unproven_days.venue
-            and newest.last_day_at = unproven_days.day_at
+            newest.table_name = days.table_name
+            and newest.venue = days.venue
+            and newest.last_day_at = days.day_at
 
     left join {{ ref('freshness_limits') }} as limits
         on
@@ -91,8 +68,9 @@ select
     venue,
     last_event_at,
     data_through_at,
-    cast(age_s as double) as age_s,
+    age_s,
     stale_after_s,
-    coalesce(age_s > stale_after_s, false) as is_stale
+    -- What never came is as old as can be.
+    stale_after_s is not null and coalesce(age_s > stale_after_s, true) as is_stale
 
 from aged
