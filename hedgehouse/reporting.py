@@ -122,14 +122,21 @@ def gap_text(fields: Mapping[str, Any]) -> str:
         f"{gap['instrument_id']} {gap['table_name']} {gap['started_at']:%Y-%m-%d %H:%M:%S} to "
         f"{gap['ended_at']:%Y-%m-%d %H:%M:%S}: {gap['cause']}, {gap['detail']}"
         for gap in fields["gaps"]
+        if gap["repaired_by"] is None
     ]
+    filled = len(fields["gaps"]) - len(holes)
     units = [
         f"{unit['unit']} {unit['table_name']} {unit['day_at']:%Y-%m-%d}: "
         f"{unit['status']}, {unit['proof']}"
         for unit in fields["units"]
     ]
     return "\n".join(
-        [f"{len(holes)} known holes", *holes, f"{len(units)} units not proven complete", *units]
+        [
+            f"{len(holes)} known holes, {filled} more were filled",
+            *holes,
+            f"{len(units)} units not proven complete",
+            *units,
+        ]
     )
 
 
