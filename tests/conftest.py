@@ -6,8 +6,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from warehouse.location import Location, World
+
+# Kernels compile at their first call, and machines are busy: a deadline would measure those.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 SHARED = Path(__file__).parents[2] / "shared"
 SEED = 7

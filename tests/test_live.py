@@ -141,8 +141,8 @@ def piece(
 
 
 def complete(rows: pl.DataFrame) -> Proof:
-    first, last = rows["sequence"].min(), rows["sequence"].max()
-    return Proof("complete", f"ids {first} to {last}", first, last)  # type: ignore[arg-type]
+    first, last = int(rows["sequence"][0]), int(rows["sequence"][-1])
+    return Proof("complete", f"ids {first} to {last}", first, last)
 
 
 def test_what_came_is_held_with_its_instrument_and_its_proof(world: Scene) -> None:
