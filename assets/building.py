@@ -40,6 +40,7 @@ MODEL_SOURCES = (
 )
 
 Progress = Callable[[str, int, int], None]
+Told = Callable[[str, str, str], None]
 
 
 class BuildFailed(ValueError):
@@ -70,11 +71,13 @@ def build(
     committed_by: datetime | None = None,
     full_refresh: bool = False,
     progress: Progress | None = None,
+    told: Told | None = None,
 ) -> BuildReport:
     """Bring the work database up to date, or make the one as of a past instant.
 
     In it are the rows knowable by `as_of` (default now) from revisions committed by `committed_by`
-    (default now). Raises `EmptyLake`, `BuildFailed`, or `Locked` naming the other process.
+    (default now). `told` hears name, kind and status of every model and test. Raises `EmptyLake`,
+    `BuildFailed`, or `Locked` naming the other process.
     """
     now = clock()
     is_past = as_of is not None or committed_by is not None
@@ -93,7 +96,7 @@ def build(
             generations.forget_build(location)
             (location.work / "built.json").unlink(missing_ok=True)
         changed = basis.changed_since(before)
-        run = _run_dbt(location, path, basis, changed, progress)
+        run = _run_dbt(location, path, basis, changed, progress, told)
         if is_past:
             _sign(path, location, basis)
         else:
@@ -131,6 +134,7 @@ def _run_dbt(
     basis: Basis,
     changed: dict[str, list[date]],
     progress: Progress | None,
+    told: Told | None,
 ) -> int:
     folder = location.work.resolve() / "dbt"
     folder.mkdir(exist_ok=True)
@@ -171,7 +175,7 @@ def _run_dbt(
             cwd=PROJECT,
         )
         with process:
-            return _follow(process, request, folder, progress)
+            return _follow(process, request, folder, progress, told)
 
 
 def _follow(
@@ -179,6 +183,7 @@ def _follow(
     request: dict[str, Any],
     folder: Path,
     progress: Progress | None,
+    told: Told | None,
 ) -> int:
     if process.stdin is None or process.stdout is None:
         raise BuildFailed("dbt's process was started without pipes")
@@ -188,6 +193,8 @@ def _follow(
     for line in process.stdout:
         said = json.loads(line)
         planned = said.get("planned", planned)
+        if told and "node" in said:
+            told(said["node"], said["kind"], said["status"])
         if said.get("kind") == "model":
             run += 1
             if progress:

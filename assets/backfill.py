@@ -1,0 +1,129 @@
+"""How are days brought by one process? The daemon's assets, one venue's day after the other.
+
+The command line calls this: no daemon, no queue, no event log that stays.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+import dagster as dg
+
+from assets.ingestion import DAY_ASSETS
+from assets.line import LiveLine
+from assets.partitions import VENUES, key_of
+from assets.publishing import generation
+from assets.schedules import tick_config
+from assets.snapshots import SNAPSHOT_ASSETS, tick
+from assets.transform import models
+from pipelines.live import DAY_QUESTIONS
+from pipelines.venues import offering
+from warehouse.lake import Partition, read_manifest
+from warehouse.location import Location
+
+Progress = Callable[[str, int, int], None]
+
+# What is asked for is tried once here: a command says what failed instead of waiting for minutes.
+QUIETLY = {
+    "execution": {"config": {"retries": {"disabled": {}}}},
+    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of a venue's day: held already, or asked for, with a line per failure."""
+
+    venue: str
+    day: date
+    was_held: bool
+    errors: tuple[str, ...]
+
+
+def is_held(location: Location, venue: str, day: date) -> bool:
+    """Whether every day table that the venue offers is held, and proven whole."""
+    for question in DAY_QUESTIONS:
+        if venue in offering(question):
+            units = read_manifest(location, Partition(question, venue, day)).units
+            if not units or any(unit.status != "complete" for unit in units):
+                return False
+    return True
+
+
+def bring_days(
+    live: LiveLine,
+    days: Sequence[date],
+    *,
+    venues: Collection[str] = VENUES,
+    progress: Progress | None = None,
+) -> list[Brought]:
+    """Ask for days that are over, passing over what is held complete; nothing raises.
+
+    `progress` is told what is done, how much of it, and of how much.
+    """
+    wanted = [(venue, day) for day in sorted(days) for venue in sorted(venues)]
+    found: list[Brought] = []
+    for venue, day in wanted:
+        if is_held(live.location, venue, day):
+            found.append(Brought(venue, day, was_held=True, errors=()))
+        else:
+            errors = tuple(_bring(live, venue, day))
+            found.append(Brought(venue, day, was_held=False, errors=errors))
+        if progress:
+            progress(f"{venue} {day}", len(found), len(wanted))
+    return found
+
+
+def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> list[str]:
+    """Step through a day and take its snapshots; what failed is told, a line each."""
+    every = every or timedelta(seconds=live.settings.snapshot_every_s)
+    start = datetime.combine(day, time(), UTC)
+    count = -(-timedelta(days=1) // every)
+    config = tick_config([start + n * every for n in range(count)])
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = tick.execute_in_process(
+            run_config={**config, "loggers": QUIETLY["loggers"]},
+            resources={"live": live},
+            instance=instance,
+            raise_on_error=False,
+        )
+    return _errors(result)
+
+
+def build_and_publish(live: LiveLine) -> list[str]:
+    """Bring the marts up to date and publish them; what failed is told, a line each."""
+    return _materialize([models, generation], live, None)
+
+
+def _bring(live: LiveLine, venue: str, day: date) -> Iterator[str]:
+    for asset in (*DAY_ASSETS, *SNAPSHOT_ASSETS):
+        key = key_of(venue, day)
+        partitions = asset.partitions_def
+        if partitions and partitions.has_partition_key(key):
+            yield from _materialize([asset], live, key)
+
+
+def _materialize(
+    assets: Sequence[dg.AssetsDefinition], live: LiveLine, key: dg.MultiPartitionKey | None
+) -> list[str]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            assets,
+            partition_key=key,
+            resources={"live": live},
+            instance=instance,
+            run_config=QUIETLY,
+            raise_on_error=False,
+        )
+    return _errors(result)
+
+
+def _errors(result: dg.ExecuteInProcessResult) -> list[str]:
+    found = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            said = data.user_failure_data
+            told = said.description if said else data.error.message if data.error else None
+            found.append(" ".join((told or "failed").split()))
+    return found

@@ -1,0 +1,149 @@
+"""States that a venue tells of now or never: taken at every tick, called over when the day ends."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+
+from assets import results
+from assets.ingestion import RETRY
+from assets.line import TICKS_SHARE, LiveLine
+from assets.partitions import VENUES, key_of, venue_and_day, venue_days
+from pipelines.live import (
+    SNAPSHOT_QUESTIONS,
+    Line,
+    TableReport,
+    compact_day,
+    ingest_snapshot,
+    roll_call,
+)
+from pipelines.venues import offering
+
+
+def _snapshot_assets(names: tuple[str, ...], questions: Sequence[str]) -> dg.AssetsDefinition:
+    """The tables that the same venues offer: one step, since one answer is not without the rest."""
+    partitions = venue_days(names)
+
+    @dg.multi_asset(
+        name=f"snapshots_of_{'_and_'.join(names)}",
+        specs=[results.lake_spec(question, partitions) for question in questions],
+        check_specs=[s for q in questions for s in results.check_specs(q, partitions)],
+        partitions_def=partitions,
+        retry_policy=RETRY,
+    )
+    def take_or_call(
+        context: dg.AssetExecutionContext, live: dg.ResourceParam[LiveLine]
+    ) -> Iterator[results.Result]:
+        """Take the states of now where the day is under way; else say which of its ticks are
+        missing, and merge the others into one part."""
+        venue, day = venue_and_day(context)
+        with live.line(TICKS_SHARE) as line:
+            found = list(_day(line, venue, day, live.clock(), _every(live), questions))
+        by_table = {report.table: report for report in results.merged(found)}
+        failures: list[dg.Failure] = []
+        for question in questions:
+            reports = [by_table[t] for t in SNAPSHOT_QUESTIONS[question] if t in by_table]
+            for event in results.beside(live.location, reports, question):
+                context.log_event(event)
+            try:
+                yield from results.results(live.location, reports, question)
+            except dg.Failure as failure:  # the other tables are told of first
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    return take_or_call
+
+
+def _day(
+    line: Line,
+    venue: str,
+    day: date,
+    now: datetime,
+    every: timedelta,
+    questions: Sequence[str],
+) -> Iterator[TableReport]:
+    if day == now.date():
+        yield from ingest_snapshot(line, venue, now.replace(microsecond=0), questions)
+    yield from (r for r in roll_call(line, venue, day, every) if r.table in questions)
+    if day < now.date():
+        compact_day(line, venue, day)
+
+
+def _by_offer() -> dict[tuple[str, ...], list[str]]:
+    found: dict[tuple[str, ...], list[str]] = {}
+    for question in SNAPSHOT_QUESTIONS:
+        found.setdefault(tuple(sorted(offering(question))), []).append(question)
+    return found
+
+
+SNAPSHOT_ASSETS = tuple(
+    _snapshot_assets(names, questions) for names, questions in _by_offer().items()
+)
+
+
+class Ticks(dg.Config):
+    """The instants whose states are taken, as ISO texts; those that are held are passed over."""
+
+    at: list[str]
+
+
+@dg.op(retry_policy=dg.RetryPolicy(max_retries=1, delay=5))
+def take_ticks(
+    context: dg.OpExecutionContext, config: Ticks, live: dg.ResourceParam[LiveLine]
+) -> None:
+    """Ask all venues for their states at each instant, and call the roll of the day so far.
+
+    It is no step of an asset: one process serves all venues and tables, and never waits for a
+    venue whose days are being fetched.
+    """
+    instants = sorted(datetime.fromisoformat(text).astimezone(UTC) for text in config.at)
+    found: list[TableReport] = []
+    with live.line(TICKS_SHARE) as line:
+        for at in instants:
+            live.step(at)
+            for venue in VENUES:
+                found += ingest_snapshot(line, venue, at)
+        for day in sorted({at.date() for at in instants}):
+            for venue in VENUES:
+                found += roll_call(line, venue, day, _every(live))
+    told = results.merged(found)
+    for report in told:
+        if report.rows or report.units:
+            context.log_event(results.materialization(live.location, report))
+    for question in SNAPSHOT_QUESTIONS:
+        _evaluate(context, [r for r in told if r.table in SNAPSHOT_QUESTIONS[question]], question)
+    if errors := [f"{r.table} of {r.venue}: {line}" for r in told for line in r.errors]:
+        raise dg.Failure("; ".join(errors))
+
+
+def _evaluate(context: dg.OpExecutionContext, told: list[TableReport], question: str) -> None:
+    """The checks of what came, on the partitions that it came to."""
+    for report in told:
+        if report.table == question:
+            beside = [r for r in told if (r.venue, r.day) == (report.venue, report.day)]
+            for check in results.checks(beside, question):
+                context.instance.report_runless_asset_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=results.lake_key(question),
+                        check_name=str(check.check_name),
+                        passed=check.passed,
+                        metadata=check.metadata,
+                        severity=check.severity,
+                        partition=str(key_of(report.venue, report.day)),
+                    )
+                )
+
+
+def _every(live: LiveLine) -> timedelta:
+    return timedelta(seconds=live.settings.snapshot_every_s)
+
+
+@dg.job(
+    name="tick",
+    executor_def=dg.in_process_executor,
+    tags={"hedgehouse/tick": "all", "dagster/max_runtime": "600", "dagster/priority": "10"},
+)
+def tick() -> None:
+    """The states of all venues at one instant."""
+    take_ticks()
