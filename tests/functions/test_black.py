@@ -2,6 +2,7 @@
 
 import doctest
 import json
+from dataclasses import fields
 
 import numpy as np
 import polars as pl
@@ -23,7 +24,7 @@ def test_greeks_of_coin_options_agree_with_forty_digits(reference):
     f, k, t, v = (rows[c].to_numpy() for c in ("F", "K", "T", "sigma"))
     call = (rows["cp"] == "C").to_numpy()
     price, greeks = black.price(f, k, t, v, call), black.greeks(f, k, t, v, call)
-    delta_in_coin = greeks.delta - price / f
+    coin = black.coin_greeks(f, k, t, v, call)
     for ours, column in [
         (price, "price_usd"),
         (price / f, "price_coin"),
@@ -32,7 +33,13 @@ def test_greeks_of_coin_options_agree_with_forty_digits(reference):
         (greeks.vega, "vega_per_1"),
         (greeks.vega / 100, "vega_per_volpt"),
         (greeks.theta / 365, "theta_per_day365"),
-        (delta_in_coin, "ntd_delta_minus_mark"),
+        (greeks.vanna, "vanna"),
+        (greeks.volga, "volga"),
+        (coin.delta, "ntd_delta_minus_mark"),
+        (coin.delta, "F_times_dcoin_dF"),
+        (coin.delta / f, "coin_price_dF"),
+        # d2(V/F)/dF2 follows from the slope of F d(V/F)/dF.
+        ((coin.gamma - coin.delta / f) / f, "coin_price_d2F"),
     ]:
         np.testing.assert_allclose(ours, rows[column].to_numpy(), rtol=1e-10, err_msg=column)
 
@@ -52,7 +59,8 @@ def test_discounted_prices_and_greeks_agree_with_py_vollib(reference):
             f"{side}G": g.gamma / discount,
             f"{side}V": discount * g.vega,
             f"{side}T": r * price + discount * g.theta - r * carried,
-            f"{side}R": t * (carried - price),
+            # With the spot fixed the forward moves too.
+            f"{side}R": discount * g.rho + t * carried,
         }
         for column, ours in expected.items():
             theirs = rows[column].to_numpy()
@@ -127,22 +135,52 @@ def test_calls_and_puts_differ_by_the_forward(forward, log_strike, t, vol):
     assert abs(call - put - (forward - strike)) <= 4e-15 * max(forward, strike)
 
 
+@pytest.mark.parametrize(("of", "is_coin"), [(black.greeks, False), (black.coin_greeks, True)])
 @given(st.floats(50.0, 200.0), st.floats(0.02, 2.0), st.floats(0.1, 1.5), st.booleans())
-def test_greeks_are_the_slopes_of_the_price(strike, t, vol, is_call):
-    def value(forward=100.0, t=t, vol=vol):
-        return black.price(forward, strike, t, vol, is_call)
+def test_greeks_are_the_slopes_of_the_value(of, is_coin, strike, t, vol, is_call):
+    unit = 100.0 if is_coin else 1.0
 
-    g, h = black.greeks(100.0, strike, t, vol, is_call), 1e-4
-    approximately = {"rel": 1e-4, "abs": 1e-5}
-    assert (value(100 + h) - value(100 - h)) / (2 * h) == pytest.approx(g.delta, **approximately)
-    assert (value(vol=vol + h) - value(vol=vol - h)) / (2 * h) == pytest.approx(
-        g.vega, rel=1e-3, abs=1e-4
-    )
-    assert (value(t=t - 1e-6) - value(t=t + 1e-6)) / 2e-6 == pytest.approx(
-        g.theta, rel=1e-3, abs=1e-2
-    )
-    second = (value(100 + 0.01) - 2 * value() + value(100 - 0.01)) / 1e-4
-    assert second == pytest.approx(g.gamma, rel=2e-2, abs=1e-6)
+    def value(forward=100.0, t=t, vol=vol):
+        return black.price(forward, strike, t, vol, is_call) / (forward if is_coin else 1.0)
+
+    def greeks(forward=100.0, t=t, vol=vol):
+        return of(forward, strike, t, vol, is_call)
+
+    def slope(of, h=1e-4):
+        return (of(h) - of(-h)) / (2 * h)
+
+    g = greeks()
+    # The hedge of a coin value is counted in units of underlying: F times its slope.
+    for found, expected in [
+        (g.delta, slope(lambda h: value(100 + h)) * unit),
+        (g.gamma, slope(lambda h: greeks(100 + h).delta)),
+        (g.vega, slope(lambda h: value(vol=vol + h))),
+        (g.theta, slope(lambda h: value(t=t - h), 1e-6)),
+        (g.vanna, slope(lambda h: greeks(vol=vol + h).delta)),
+        (g.volga, slope(lambda h: greeks(vol=vol + h).vega)),
+        (g.charm, slope(lambda h: greeks(t=t - h).delta, 1e-6)),
+        (g.rho, slope(lambda r: np.exp(-r * t) * value())),
+    ]:
+        assert found == pytest.approx(expected, rel=1e-4, abs=2e-4 / unit)
+
+
+@given(st.floats(50.0, 200.0), st.floats(0.02, 2.0), st.floats(0.1, 1.5), st.booleans())
+def test_coin_greeks_are_what_the_definitions_say(strike, t, vol, is_call):
+    f = 100.0
+    g = black.greeks(f, strike, t, vol, is_call)
+    coin = black.coin_greeks(f, strike, t, vol, is_call)
+    premium = black.price(f, strike, t, vol, is_call) / f
+    for found, expected in [
+        (coin.delta, g.delta - premium),
+        (coin.gamma, g.gamma - g.delta / f + premium / f),
+        (coin.vega, g.vega / f),
+        (coin.theta, g.theta / f),
+        (coin.rho, g.rho / f),
+        (coin.vanna, g.vanna - g.vega / f),
+        (coin.volga, g.volga / f),
+        (coin.charm, g.charm - g.theta / f),
+    ]:
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +214,9 @@ def test_a_price_without_a_volatility_says_why(price, forward, strike, t, is_cal
 
 def test_at_zero_volatility_or_time_a_price_is_intrinsic_and_greeks_are_undefined():
     assert black.price(110.0, 100.0, [0.0, 1.0], [0.5, 0.0], True).tolist() == [10.0, 10.0]
-    greeks = black.greeks(110.0, 100.0, [0.0, 1.0], [0.5, 0.0], True)
-    assert np.isnan([greeks.delta, greeks.gamma, greeks.vega, greeks.theta]).all()
+    for of in (black.greeks, black.coin_greeks):
+        greeks = of(110.0, 100.0, [0.0, 1.0], [0.5, 0.0], True)
+        assert np.isnan([getattr(greeks, f.name) for f in fields(greeks)]).all()
 
 
 @pytest.mark.parametrize(
@@ -186,6 +225,7 @@ def test_at_zero_volatility_or_time_a_price_is_intrinsic_and_greeks_are_undefine
 def test_prices_of_impossible_options_are_nan(bad):
     assert np.isnan(black.price(*bad, True))
     assert np.isnan(black.greeks(*bad, True).delta)
+    assert np.isnan(black.coin_greeks(*bad, True).delta)
 
 
 def test_arguments_broadcast():

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
-from warehouse.functions.normal import density, distribution
-from warehouse.functions.normalised import invert
-from warehouse.functions.normalised import price as normalised_price
+from warehouse.functions.normalised import invert, log_moneyness, undiscounted
+from warehouse.functions.sensitivities import in_coin, in_dollars
 
 Floats = NDArray[np.float64]
 
@@ -40,12 +39,20 @@ OK, BELOW_INTRINSIC, AT_INTRINSIC, ABOVE_BOUND, NO_QUOTE, EXPIRED, NOT_FINITE = 
 
 @dataclass(frozen=True, slots=True)
 class Greeks:
-    """Per unit of underlying: vega per 1.00 of volatility, theta per year; NaN where undefined."""
+    """Derivatives of the value of an option on one unit of the underlying; NaN where undefined.
+
+    Vega, vanna and volga are per 1.00 of volatility, theta and charm (the drift of delta) per year
+    that passes, rho per 1.00 of the rate with the forward fixed.
+    """
 
     delta: Floats
     gamma: Floats
     vega: Floats
     theta: Floats
+    rho: Floats
+    vanna: Floats
+    volga: Floats
+    charm: Floats
 
 
 def price(
@@ -82,9 +89,29 @@ def implied_vol(
 def greeks(
     forward: ArrayLike, strike: ArrayLike, t_years: ArrayLike, vol: ArrayLike, is_call: ArrayLike
 ) -> Greeks:
-    """Delta, gamma, vega and theta to the forward; NaN at zero vol or time, where they jump."""
+    """Of the value in dollars; NaN at zero vol or time, where greeks jump.
+
+    >>> greeks(100.0, 100.0, 1.0, 0.2, True).delta.round(6)
+    np.float64(0.539828)
+    """
     (f, k, t, v, call), shape = _flat((forward, strike, t_years, vol), is_call)
-    return Greeks(*(row.reshape(shape) for row in _greeks(f, k, t, v, call)))
+    return Greeks(*(row.reshape(shape) for row in in_dollars(f, k, t, v, call)))
+
+
+def coin_greeks(
+    forward: ArrayLike, strike: ArrayLike, t_years: ArrayLike, vol: ArrayLike, is_call: ArrayLike
+) -> Greeks:
+    """Of the value in coin V/F, premium-adjusted: what a holder who counts in coin is exposed to.
+
+    Delta is F d(V/F)/dF = delta - V/F, the units of underlying that hedge the coin value; gamma is
+    its slope, gamma - delta/F + V/F^2; vanna and charm are its other slopes. Vega, theta, rho and
+    volga are those in dollars over F.
+
+    >>> coin_greeks(100.0, 100.0, 1.0, 0.2, True).delta.round(6)
+    np.float64(0.460172)
+    """
+    (f, k, t, v, call), shape = _flat((forward, strike, t_years, vol), is_call)
+    return Greeks(*(row.reshape(shape) for row in in_coin(f, k, t, v, call)))
 
 
 def _flat(
@@ -94,15 +121,6 @@ def _flat(
     whole = np.broadcast_arrays(*arrays, np.asarray(is_call, dtype=np.bool_))
     # Copies: numba compiles a kernel anew for each pattern of read-only or strided arguments.
     return [a.flatten() for a in whole], whole[0].shape
-
-
-@kernel
-def log_moneyness(forward: float, strike: float) -> float:
-    """ln(F/K), exact to rounding near the money, where the difference has no rounding error."""
-    gap = forward - strike
-    if abs(gap) < 0.5 * strike:
-        return math.log1p(gap / strike)
-    return math.log(forward / strike)
 
 
 @kernel
@@ -162,27 +180,5 @@ def _prices(
         ):
             out[i] = math.nan
             continue
-        out[i] = max(f - k, 0.0) if is_call[i] else max(k - f, 0.0)
-        if s > 0.0:
-            scale = math.sqrt(f) * math.sqrt(k)
-            out[i] += scale * normalised_price(-abs(log_moneyness(f, k)), s)
-    return out
-
-
-@kernel
-def _greeks(
-    forward: Floats, strike: Floats, t_years: Floats, vol: Floats, is_call: NDArray[np.bool_]
-) -> Floats:
-    out = np.full((4, forward.size), np.nan)
-    for i in range(forward.size):
-        f, k = forward[i], strike[i]
-        root_t = math.sqrt(t_years[i])
-        s = vol[i] * root_t
-        if 0.0 < f < math.inf and 0.0 < k < math.inf and 0.0 < s < math.inf and vol[i] > 0.0:
-            d1 = log_moneyness(f, k) / s + 0.5 * s
-            phi = density(d1)
-            out[0, i] = distribution(d1) if is_call[i] else -distribution(-d1)
-            out[1, i] = phi / (f * s)
-            out[2, i] = f * phi * root_t
-            out[3, i] = -0.5 * f * phi * vol[i] / root_t
+        out[i] = undiscounted(f, k, s, is_call[i])
     return out

@@ -64,6 +64,25 @@ def price(x: float, s: float) -> float:
 
 
 @kernel
+def log_moneyness(forward: float, strike: float) -> float:
+    """ln(F/K), exact to rounding near the money, where the difference has no rounding error."""
+    gap = forward - strike
+    if abs(gap) < 0.5 * strike:
+        return math.log1p(gap / strike)
+    return math.log(forward / strike)
+
+
+@kernel
+def undiscounted(forward: float, strike: float, s: float, is_call: bool) -> float:
+    """The price of one option; its intrinsic value where s is zero."""
+    intrinsic = max(forward - strike, 0.0) if is_call else max(strike - forward, 0.0)
+    if s == 0.0:
+        return intrinsic
+    scale = math.sqrt(forward) * math.sqrt(strike)
+    return intrinsic + scale * price(-abs(log_moneyness(forward, strike)), s)
+
+
+@kernel
 def first_guess(x: float, b: float, lack: float) -> float:
     """s within a few per cent; `lack` is exp(x/2) - b."""
     if b > lack:
