@@ -23,11 +23,7 @@ from warehouse.location import Location
 
 Progress = Callable[[str, int, int], None]
 
-# What is asked for is tried once here: a command says what failed instead of waiting for minutes.
-QUIETLY = {
-    "execution": {"config": {"retries": {"disabled": {}}}},
-    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-}
+QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ def bring_days(
         if is_held(live.location, venue, day):
             found.append(Brought(venue, day, was_held=True, errors=()))
         else:
-            errors = tuple(_bring(live, venue, day))
+            errors = tuple(bring(live, venue, day))
             found.append(Brought(venue, day, was_held=False, errors=errors))
         if progress:
             progress(f"{venue} {day}", len(found), len(wanted))
@@ -79,10 +75,14 @@ def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> 
     every = every or timedelta(seconds=live.settings.snapshot_every_s)
     start = datetime.combine(day, time(), UTC)
     count = -(-timedelta(days=1) // every)
-    config = tick_config([start + n * every for n in range(count)])
+    return take([start + n * every for n in range(count)], live)
+
+
+def take(instants: Sequence[datetime], live: LiveLine) -> list[str]:
+    """Take the states of all venues at these instants; what failed is told, a line each."""
     with dg.DagsterInstance.ephemeral() as instance:
         result = tick.execute_in_process(
-            run_config={**config, "loggers": QUIETLY["loggers"]},
+            run_config={**tick_config(list(instants)), **QUIETLY},
             resources={"live": live},
             instance=instance,
             raise_on_error=False,
@@ -92,20 +92,22 @@ def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> 
 
 def build_and_publish(live: LiveLine) -> list[str]:
     """Bring the marts up to date and publish them; what failed is told, a line each."""
-    return _materialize([models, generation], live, None)
+    return materialize([models, generation], live, None)
 
 
-def _bring(live: LiveLine, venue: str, day: date) -> Iterator[str]:
+def bring(live: LiveLine, venue: str, day: date) -> Iterator[str]:
+    """Ask for all that a venue has of a day, whether it is held or not; a line for each failure."""
     for asset in (*DAY_ASSETS, *SNAPSHOT_ASSETS):
         key = key_of(venue, day)
         partitions = asset.partitions_def
         if partitions and partitions.has_partition_key(key):
-            yield from _materialize([asset], live, key)
+            yield from materialize([asset], live, key)
 
 
-def _materialize(
+def materialize(
     assets: Sequence[dg.AssetsDefinition], live: LiveLine, key: dg.MultiPartitionKey | None
 ) -> list[str]:
+    """Run the assets in this process; a line for each step that failed."""
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
             assets,

@@ -37,7 +37,7 @@ def _day_asset(question: str) -> dg.AssetsDefinition:
         for event in results.beside(live.location, reports, question):
             context.log_event(event)
         _say(context, reports, day)
-        yield from results.results(live.location, reports, question)
+        yield from results.results(live.location, reports, question, retries=live.retries)
 
     return ask
 

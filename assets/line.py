@@ -21,7 +21,10 @@ DAYS_SHARE, TICKS_SHARE = 0.75, 0.25
 
 @dataclass(frozen=True, slots=True)
 class LiveLine:
-    """The live line as a resource: `step` moves the market's clock where it does not run itself."""
+    """The live line as a resource: `step` moves the market's clock where it does not run itself.
+
+    With `retries` a step that failed is tried again after a while; a command tells of it instead.
+    """
 
     location: Location
     clock: Clock
@@ -29,6 +32,7 @@ class LiveLine:
     settings: Settings
     transport: Callable[[Settings], Transport]
     step: Callable[[datetime], object]
+    retries: bool = True
 
     @contextmanager
     def line(self, share: float = 1.0) -> Iterator[Line]:

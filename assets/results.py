@@ -63,7 +63,9 @@ def check_specs(table: str, partitions: dg.PartitionsDefinition) -> list[dg.Asse
         ]
 
 
-def results(location: Location, reports: Sequence[TableReport], question: str) -> Iterator[Result]:
+def results(
+    location: Location, reports: Sequence[TableReport], question: str, *, retries: bool = True
+) -> Iterator[Result]:
     """Checks and materialisation of the question's own table, from all that its answers filled.
 
     Raises `dg.Failure` in place of the materialisation: at once where a blocking check failed, and
@@ -76,7 +78,11 @@ def results(location: Location, reports: Sequence[TableReport], question: str) -
             allow_retries=False,
         )
     if missing := [line for report in reports for line in _missing(report)]:
-        raise dg.Failure("; ".join(missing[:MOST_LISTED]), metadata={"missing": len(missing)})
+        raise dg.Failure(
+            "; ".join(missing[:MOST_LISTED]),
+            metadata={"missing": len(missing)},
+            allow_retries=retries,
+        )
     for report in reports:
         if report.table == question:
             yield dg.MaterializeResult(

@@ -46,7 +46,7 @@ def _snapshot_assets(names: tuple[str, ...], questions: Sequence[str]) -> dg.Ass
             for event in results.beside(live.location, reports, question):
                 context.log_event(event)
             try:
-                yield from results.results(live.location, reports, question)
+                yield from results.results(live.location, reports, question, retries=live.retries)
             except dg.Failure as failure:  # the other tables are told of first
                 failures.append(failure)
         if failures:
@@ -114,7 +114,7 @@ def take_ticks(
     for question in SNAPSHOT_QUESTIONS:
         _evaluate(context, [r for r in told if r.table in SNAPSHOT_QUESTIONS[question]], question)
     if errors := [f"{r.table} of {r.venue}: {line}" for r in told for line in r.errors]:
-        raise dg.Failure("; ".join(errors))
+        raise dg.Failure("; ".join(errors), allow_retries=live.retries)
 
 
 def _evaluate(context: dg.OpExecutionContext, told: list[TableReport], question: str) -> None:
