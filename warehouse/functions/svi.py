@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions import calibration
+from warehouse.functions.crossings import calendar_slacks
 from warehouse.functions.slices import density_sign, log_strikes_of_delta
 
 Floats = NDArray[np.float64]
@@ -40,6 +41,22 @@ class SviFit:
     lee_left: float
     lee_right: float
     status: SviStatus
+
+
+@dataclass(frozen=True, slots=True)
+class JumpWings:
+    """The traders' parameters of a slice (Gatheral & Jacquier 2014), comparable between expiries.
+
+    `atm_variance` is iv^2 at the forward, `atm_skew` d iv/dk there times the root of t, `put_slope`
+    and `call_slope` the wing slopes of w over the root of w at the forward, `least_variance` the
+    least iv^2 of all strikes. NaN where total variance at the forward or time is not above zero.
+    """
+
+    atm_variance: Floats
+    atm_skew: Floats
+    put_slope: Floats
+    call_slope: Floats
+    least_variance: Floats
 
 
 def fit(k: ArrayLike, total_variance: ArrayLike, weight: ArrayLike, t_years: float) -> SviFit:
@@ -97,3 +114,32 @@ def slope_and_curvature(params: ArrayLike, t_years: ArrayLike) -> tuple[Floats, 
         steepness = b * (rho - m / r) / (2.0 * w)
         bend = b * (sigma / r) ** 2 / r / (2.0 * w)
         return np.asarray(iv * steepness), np.asarray(iv * (bend - steepness**2))
+
+
+def jump_wings(params: ArrayLike, t_years: ArrayLike) -> JumpWings:
+    """Of one slice, or of an array of five rows, which broadcasts with `t_years`."""
+    a, b, rho, m, sigma = np.asarray(params, dtype=np.float64)
+    t = np.asarray(t_years, dtype=np.float64)
+    r = np.hypot(m, sigma)
+    w = a + b * (r - rho * m)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = np.where((w > 0.0) & (t > 0.0) & np.isfinite(t), 1.0, np.nan)
+        root = np.sqrt(w) * known
+        return JumpWings(
+            w / t * known,
+            0.5 * b * (rho - m / r) / root,
+            b * (1.0 - rho) / root,
+            b * (1.0 + rho) / root,
+            (a + b * sigma * np.sqrt(1.0 - rho * rho)) / t * known,
+        )
+
+
+def calendar(earlier: ArrayLike, later: ArrayLike) -> tuple[Floats, Floats]:
+    """(least w2 - w1 over all k, lesser excess of the later wing slopes): arbitrage below zero.
+
+    Each is one slice or an array of five rows; NaN, NaN where a parameter is NaN.
+    """
+    rows = np.broadcast_arrays(*np.asarray(earlier, float), *np.asarray(later, float))
+    flat = np.array([np.ravel(v) for v in rows]).T
+    least, wing = calendar_slacks(flat[:, :5].copy(), flat[:, 5:].copy())
+    return least.reshape(rows[0].shape), wing.reshape(rows[0].shape)
