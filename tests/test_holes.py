@@ -143,6 +143,15 @@ def test_a_gap_that_lists_no_hole_is_one_as_far_as_the_day_was_over(tmp_path):
     ]
 
 
+def test_what_is_said_of_a_whole_answer_is_left_to_its_instruments(tmp_path):
+    location = Location(tmp_path)
+    whole = replace(unit("gap", name="deribit:BTC"), instrument_id=None)
+    committed(location, whole, NOON)
+    assert told(location, "gaps", "instrument_id, cause") == [("deribit:BTC", "unlisted")]
+    committed(location, unit("gap", hole()), NOON)
+    assert told(location, "gaps", "instrument_id, cause") == [(ID, "source_unavailable")]
+
+
 @pytest.mark.parametrize("status", ["gap", "complete", "unprovable"])
 def test_a_unit_without_rows_is_covered_with_what_was_proven(tmp_path: Path, status: str) -> None:
     location = Location(tmp_path)

@@ -20,23 +20,29 @@ def holes(manifest: Manifest, by: datetime | None) -> Iterator[Gap]:
     for unit in (*manifest.former_units, *manifest.units):
         if by is None or unit.committed_at is None or unit.committed_at <= by:
             histories.setdefault(unit.name, []).append(unit)
+    known = [unit for history in histories.values() for unit in history]
+    is_told = any(unit.instrument_id and unit.status == "gap" for unit in known)
     for history in histories.values():
-        for unit, later in pairwise(history):
-            still = _listed(later, manifest.partition)
-            for gap in _listed(unit, manifest.partition):
+        listed = [(unit, _listed(unit, manifest.partition, is_told)) for unit in history]
+        for (_, gaps), (later, still) in pairwise(listed):
+            for gap in gaps:
                 if not any(_overlap(gap, other) for other in still):
                     yield replace(gap, repaired_by=gap.repaired_by or later.source)
-        yield from _listed(history[-1], manifest.partition)
+        yield from listed[-1][1]
 
 
-def _listed(unit: Unit, partition: Partition) -> tuple[Gap, ...]:
-    """The unit's holes; of a gap that lists none, as much of the day as was over."""
-    if unit.gaps or unit.status != "gap":
+def _listed(unit: Unit, partition: Partition, is_told: bool) -> tuple[Gap, ...]:
+    """The unit's holes; of a gap that lists none, as much of the day as was over.
+
+    What a unit says of a whole answer is left to its instruments, where one of them is a gap.
+    """
+    if unit.gaps or unit.status != "gap" or (is_told and unit.instrument_id is None):
         return unit.gaps
     start = datetime.combine(partition.day, time(), UTC)
     end = start + timedelta(days=1)
     over = min(end, max(start, unit.committed_at)) if unit.committed_at else end
-    return (Gap(unit.instrument_id or unit.name, start, over, UNLISTED, None, unit.proof),)
+    name = unit.instrument_id or unit.name
+    return (Gap(name, start, over, UNLISTED, None, unit.proof),)
 
 
 def _overlap(gap: Gap, other: Gap) -> bool:
