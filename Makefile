@@ -7,6 +7,15 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 BIN := .venv/bin
 DATA ?= demo-data
 
+# `make serve` asks the embedded market; `make serve SOURCE=live SERVE_DATA=house` the venues.
+SOURCE ?= simulator
+SERVE_DATA ?= serve-data
+PORT ?= 3000
+MARKET_PORT ?= 8931
+SEED ?= 1
+SIZE ?= 0.05
+MARKET_RATE ?= 20
+
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
@@ -31,9 +40,8 @@ bench: .venv/.installed-dev
 	$(BIN)/python -m bench
 
 serve: .venv/.installed
-	mkdir -p "$(CURDIR)/warehouse/data/dagster"
-	cp dagster.yaml warehouse/data/dagster/dagster.yaml
-	DAGSTER_HOME="$(CURDIR)/warehouse/data/dagster" $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+	exec $(BIN)/python -m assets.serving --source $(SOURCE) --data "$(SERVE_DATA)" --port $(PORT) \
+		--market-port $(MARKET_PORT) --seed $(SEED) --size $(SIZE) --rate-scale $(MARKET_RATE)
 
 # Each install is complete before its mark is written, so an interrupted one is done again.
 .venv/bin/uv: requirements-uv.lock
@@ -58,4 +66,4 @@ lock: .venv/bin/uv
 	$(LOCK) <(echo setuptools==80.9.0) -c requirements-dev.lock -o requirements.lock
 
 clean:
-	rm -rf .venv demo-data dbt/target dbt/logs .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv demo-data serve-data dbt/target dbt/logs .mypy_cache .ruff_cache .pytest_cache

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from assets import archives, ingestion, line, publishing, schedules, snapshots, transform
+from assets import (
+    archives,
+    freshness,
+    ingestion,
+    line,
+    publishing,
+    schedules,
+    snapshots,
+    transform,
+)
 
 defs = dg.Definitions(
     assets=[
@@ -14,6 +23,7 @@ defs = dg.Definitions(
         transform.models,
         publishing.generation,
     ],
+    asset_checks=[freshness.freshness],
     jobs=schedules.JOBS,
     schedules=schedules.SCHEDULES,
     sensors=schedules.SENSORS,

@@ -10,6 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as AssetJob,  # what define_asset_job returns has no public name
 )
 
+from assets.freshness import freshness
 from assets.ingestion import DAY_ASSETS
 from assets.line import LiveLine
 from assets.partitions import FIRST_DAY, VENUES, key_of
@@ -126,6 +127,7 @@ build_and_publish = dg.define_asset_job(
     "build_and_publish",
     selection=dg.AssetSelection.assets(models, generation),
     executor_def=dg.in_process_executor,
+    tags={"hedgehouse/build": "all"},
     description="The marts over the days that changed, and a generation of them.",
 )
 
@@ -188,11 +190,30 @@ def _count(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> int:
     )
 
 
+judge_freshness = dg.define_asset_job(
+    "judge_freshness",
+    selection=dg.AssetSelection.checks(freshness),
+    executor_def=dg.in_process_executor,
+)
+
+
+@dg.schedule(
+    job=judge_freshness,
+    cron_schedule="7 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Whether what should be here is here."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+
 DAY_JOBS = tuple(_job(names, assets) for names, assets in _by_partitions().items())
 JOBS: tuple[AssetJob | dg.JobDefinition, ...] = (
     *(found.job for found in DAY_JOBS),
     tick,
     build_and_publish,
+    judge_freshness,
 )
-SCHEDULES = (*(_nightly(found) for found in DAY_JOBS), every_tick)
+SCHEDULES = (*(_nightly(found) for found in DAY_JOBS), every_tick, hourly)
 SENSORS = (build_when_due,)
