@@ -1,4 +1,4 @@
-"""Who answers, and how does time pass meanwhile? Real venues, or the embedded market."""
+"""Who answers a run, and how does time pass meanwhile? Real venues, or the embedded market."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from pipelines.live import PROMPT, Line
+from assets.line import LiveLine
+from pipelines.live import PROMPT
 from pipelines.settings import Settings
 from pipelines.simulator.embedded import Embedded, embedded
 from pipelines.transport import Transport
@@ -17,7 +18,7 @@ from warehouse.location import Clock, Location, World
 class Feed:
     """The line to the venues, and its clock. `market` is the embedded one, where it answers."""
 
-    line: Line
+    live: LiveLine
     market: Embedded | None = None
 
     @property
@@ -25,15 +26,10 @@ class Feed:
         """Whether time can be moved, so that a past day's states are asked for at their times."""
         return self.market is not None
 
-    @property
-    def mending_passes(self) -> int:
-        return 3 if self.market else 1
-
     def reach(self, at: datetime) -> bool:
         """Let it be `at` if that can be; whether states of that instant can be had now."""
-        if self.market and self.market.clock() < at:
-            self.market.step(at)
-        return timedelta() <= self.line.transport.clock() - at <= PROMPT
+        self.live.step(at)
+        return timedelta() <= self.live.clock() - at <= PROMPT
 
     def wait(self, period: timedelta) -> bool:
         """Let time pass where that costs none; whether it has."""
@@ -59,6 +55,7 @@ def simulated(
     faults: str,
     at: datetime,
     underlyings: tuple[str, ...],
+    every: timedelta,
 ) -> Iterator[Feed]:
     """The embedded market from `at` on. Raises as `embedded`, and `WrongWorld`."""
     world = World("simulator", seed=seed)
@@ -67,11 +64,41 @@ def simulated(
         embedded(location, seed=seed, size=size, faults=faults, at=at) as market,
         market.transport() as transport,
     ):
-        yield Feed(Line(location, transport, underlyings, world), market)
+
+        def step(wanted: datetime) -> None:
+            if market.clock() < wanted:
+                market.step(wanted)
+
+        settings = _settings(transport.settings, underlyings, every)
+        live = LiveLine(
+            location, market.clock, world, settings, lambda _: transport, step, retries=False
+        )
+        yield Feed(live, market)
 
 
 @contextmanager
-def real(location: Location, *, clock: Clock, underlyings: tuple[str, ...]) -> Iterator[Feed]:
+def real(
+    location: Location, *, clock: Clock, underlyings: tuple[str, ...], every: timedelta
+) -> Iterator[Feed]:
     """The venues themselves, or what stands behind the gateway of the settings."""
-    with Transport(location, clock=clock, settings=Settings()) as transport:
-        yield Feed(Line(location, transport, underlyings, World("real", mode="live")))
+    world = World("real", mode="live")
+    location.claim(world)
+    settings = _settings(Settings(), underlyings, every)
+    # one for all steps, and with it one budget; closed by a step, it opens again for the next
+    with Transport(location, clock=clock, settings=settings) as transport:
+        yield Feed(
+            LiveLine(
+                location,
+                clock,
+                world,
+                settings,
+                lambda _: transport,
+                lambda _: None,
+                retries=False,
+            )
+        )
+
+
+def _settings(own: Settings, underlyings: tuple[str, ...], every: timedelta) -> Settings:
+    wanted = {"underlyings": underlyings, "snapshot_every_s": int(every.total_seconds())}
+    return own.model_copy(update=wanted)

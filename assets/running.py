@@ -1,6 +1,6 @@
 """How do days arrive in one process? The schedule's steps, one after the other, on one clock.
 
-    tick          states of both venues, every so often; asked for again while they are fresh
+    tick          states of all venues, every so often; asked for again while they are fresh
     00:40         the day that is over, and the one before it once more: late and corrected rows
     end           what is missing is asked for again, the portfolio imported, one build, one publish
 
@@ -10,43 +10,50 @@ a day that is past the states are gaps.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from assets import building, repairing
+from assets import backfill, repairing
 from assets.feeding import Feed
-from pipelines import live
+from assets.partitions import VENUES
 from pipelines.ingest import ImportReport, import_paths
-from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS, UNAVAILABLE, TableReport
-from pipelines.venues import offering, venues
+from pipelines.live import UNAVAILABLE
 from pipelines.venues.base import DAY
 from warehouse import publish as publishing
 from warehouse.location import Location
-from warehouse.manifest import Gap, manifests
+from warehouse.manifest import Gap, Manifest, manifests
 from warehouse.publish import Generation
 
 Progress = Callable[[str, int, int], None]
 
 DUE = timedelta(minutes=40)  # after midnight a venue has the day before together
 PATIENCE = timedelta(seconds=130)  # longer than a ban without a term, shorter than a state is fresh
-TICK_ATTEMPTS = 3
-OK, INCOMPLETE, BAD_DATA, VENUE_UNAVAILABLE = 0, 1, 65, 69
+TICK_ATTEMPTS, MENDING_PASSES = 3, 3
+OK, INCOMPLETE, VENUE_UNAVAILABLE = 0, 1, 69
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A known hole and where it is."""
+
+    table: str
+    venue: str
+    gap: Gap
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What days brought. `rows` by table and `units` by status are as the lake has them now.
+    """What days came to, as the lake has it: rows by table, units by status, holes.
 
-    `received` counts rows that were sent, also again; `revised` units whose rows had been others.
+    `revised` counts units whose rows had been others, `asked_again` those that were missing at
+    first. `generation` is None where nothing was built: nothing is held, or `errors` say why.
     """
 
     days: tuple[date, ...]
     rows: dict[str, int]
     units: dict[str, int]
-    gaps: tuple[tuple[str, str, Gap], ...]  # table, venue
-    received: int
-    quarantined: int
+    gaps: tuple[Found, ...]
     revised: int
     asked_again: int
     failed_checks: tuple[str, ...]
@@ -56,35 +63,16 @@ class RunReport:
     exit_code: int
 
 
-@dataclass(slots=True)
-class Tally:
-    """What happened so far."""
+class _Steps:
+    """Tells how far the run is."""
 
-    progress: Progress | None
-    planned: int
-    done: int = 0
-    received: int = 0
-    quarantined: int = 0
-    revised: int = 0
-    failed_checks: set[str] = field(default_factory=set)
+    def __init__(self, progress: Progress | None, planned: int) -> None:
+        self._progress, self._planned, self._done = progress, planned, 0
 
-    def step(self, name: str) -> None:
-        self.done += 1
-        if self.progress:
-            self.progress(name, self.done, max(self.planned, self.done))
-
-    def note(self, reports: Sequence[TableReport]) -> tuple[TableReport, ...]:
-        for report in reports:
-            self.received += report.received
-            self.quarantined += report.quarantined
-            self.revised += len(report.revised)
-            partition = f"{report.table}/venue={report.venue}/day={report.day}"
-            self.failed_checks |= {
-                f"{partition}: {check.column_name} {check.expectation}: {check.reason}"
-                for check in report.checks
-                if check.is_blocking and not check.is_passed
-            }
-        return tuple(reports)
+    def begin(self, name: str) -> None:
+        if self._progress:
+            self._progress(name, self._done, max(self._planned, self._done))
+        self._done += 1
 
 
 def run(
@@ -95,155 +83,144 @@ def run(
     portfolio: Path | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Let `days` pass, then build and publish once. Troubles of sources are told, not raised.
-
-    Raises as `build` and `publish` do, and `WrongWorld` where the folder holds another world.
-    """
-    line, location = feed.line, feed.line.location
-    location.claim(line.world)
-    tally = Tally(progress, _planned(feed, days, every))
+    """Let `days` pass, then build and publish once. What goes wrong is told, not raised."""
+    location = feed.live.location
+    before = _former(location, days)
+    steps = _Steps(progress, _planned(feed, days, every))
     for day in days:
-        _live_through(feed, day, every, tally)
+        _take(feed, day, every, steps)
         feed.reach(_due(day))
         for asked in (day, day - DAY):
             if asked in days:
-                _pull(feed, asked, tally)
+                _pull(feed, asked, steps)
     if feed.is_stepped:
         feed.reach(_due(days[-1] + DAY))
-        _pull(feed, days[-1], tally)
-    asked_again = _mend(feed, days, tally)
-    for day in days:
-        _close(feed, day, every, tally)
-    imported = _import(feed, days, portfolio, tally)
-    generation = _build(location, feed, tally, progress)
-    return _report(location, days, tally, asked_again, imported, generation)
+        _pull(feed, days[-1], steps)
+    asked_again = _mend(feed, days)
+    steps.begin("portfolio")
+    imported = _import(feed, days, portfolio)
+    steps.begin("build and publish")
+    errors = backfill.build_and_publish(feed.live) if _is_anything_held(location) else []
+    generation = publishing.current(location) if not errors else None
+    return _report(
+        location,
+        days,
+        _former(location, days) - before,
+        asked_again,
+        imported,
+        errors,
+        generation,
+    )
 
 
 # ---------- the steps
-def _live_through(feed: Feed, day: date, every: timedelta, tally: Tally) -> None:
+def _take(feed: Feed, day: date, every: timedelta, steps: _Steps) -> None:
+    """The day's states, each asked for again while it can still be had."""
     for at in _ticks(day, every):
         if not feed.reach(at):
             continue
-        for venue in venues():
-            if any(venue in offering(question) for question in SNAPSHOT_QUESTIONS):
-                _take(feed, venue, at, tally)
-                tally.step(f"{venue} {at:%Y-%m-%d %H:%M}")
+        steps.begin(f"{at:%Y-%m-%d %H:%M}")
+        for attempt in range(TICK_ATTEMPTS):
+            errors = backfill.take([at], feed.live)
+            if not errors or attempt + 1 == TICK_ATTEMPTS or not feed.wait(PATIENCE):
+                break
 
 
-def _take(feed: Feed, venue: str, at: datetime, tally: Tally) -> None:
-    """The states of one instant, asked for again while they can still be had."""
-    for attempt in range(TICK_ATTEMPTS):
-        reports = tally.note(live.ingest_snapshot(feed.line, venue, at))
-        is_last = attempt + 1 == TICK_ATTEMPTS
-        if is_last or not any(report.errors for report in reports) or not feed.wait(PATIENCE):
-            return
+def _pull(feed: Feed, day: date, steps: _Steps) -> None:
+    for venue in VENUES:
+        steps.begin(f"{venue} {day}")
+        for _ in backfill.bring(feed.live, venue, day):
+            pass  # what failed is in the lake: gaps, and checks that did not pass
 
 
-def _pull(feed: Feed, day: date, tally: Tally) -> None:
-    for venue, question in _questions():
-        tally.note(live.ingest_day(feed.line, venue, question, day))
-        tally.step(f"{venue} {question} {day}")
-
-
-def _mend(feed: Feed, days: Sequence[date], tally: Tally) -> int:
+def _mend(feed: Feed, days: Sequence[date]) -> int:
     """Ask again for what is missing, a few times; how many units were asked for."""
-    asked = 0
-    for _ in range(feed.mending_passes):
-        holes = [h for h in repairing.holes(feed.line.location, days) if h.is_repairable]
+    asked = set()
+    for _ in range(MENDING_PASSES if feed.is_stepped else 1):
+        holes = [h for h in repairing.holes(feed.live.location, days) if h.is_repairable]
         if not holes:
             break
         feed.wait(PATIENCE)
-        asked += len(holes)
-        tally.note(repairing.ask_again(feed.line, holes))
-    return asked
+        asked |= {(hole.partition, hole.unit.name) for hole in holes}
+        with feed.live.line() as line:
+            repairing.ask_again(line, holes)
+    return len(asked)
 
 
-def _close(feed: Feed, day: date, every: timedelta, tally: Tally) -> None:
-    """Say which ticks were taken, and put the day's snapshots together."""
-    if feed.line.transport.clock() < _due(day) - DUE:
-        return
-    for venue in venues():
-        tally.note(live.roll_call(feed.line, venue, day, every))
-        live.compact_day(feed.line, venue, day)
+def _import(feed: Feed, days: Sequence[date], portfolio: Path | None) -> ImportReport | None:
+    path = feed.portfolio(days)
+    if portfolio or path:
+        paths = [portfolio or path]
+        return import_paths(
+            feed.live.location,
+            [p for p in paths if p],
+            clock=feed.live.clock,
+            world=feed.live.world,
+        )
+    return None
 
 
-def _import(
-    feed: Feed, days: Sequence[date], portfolio: Path | None, tally: Tally
-) -> ImportReport | None:
-    path = portfolio or feed.portfolio(days)
-    if path is None:
-        return None
-    report = import_paths(
-        feed.line.location, [path], clock=feed.line.transport.clock, world=feed.line.world
-    )
-    tally.step(path.name)
-    return report
-
-
-def _build(
-    location: Location, feed: Feed, tally: Tally, progress: Progress | None
-) -> Generation | None:
-    """None where nothing was ever committed."""
-    clock = feed.line.transport.clock
-    try:
-        building.build(location, clock=clock, progress=progress)
-    except building.EmptyLake:
-        return None
-    tally.step("build")
-    made = publishing.publish(location, clock=clock)
-    tally.step("publish")
-    return made
+def _is_anything_held(location: Location) -> bool:
+    return any(part.rows for manifest in manifests(location) for part in manifest.current_parts())
 
 
 # ---------- what came of it
 def _report(
     location: Location,
     days: Sequence[date],
-    tally: Tally,
+    revised: int,
     asked_again: int,
     imported: ImportReport | None,
+    errors: Sequence[str],
     generation: Generation | None,
 ) -> RunReport:
-    rows, units, gaps = Counter[str](), Counter[str](), list[tuple[str, str, Gap]]()
-    for manifest in manifests(location):
-        if manifest.partition.day not in days:
-            continue
+    rows, units = Counter[str](), Counter[str]()
+    gaps, failed = list[Found](), set[str]()
+    for manifest in _of(location, days):
         place = manifest.partition
         rows[place.table] += sum(part.rows for part in manifest.current_parts())
         units.update(unit.status for unit in manifest.units)
-        gaps += [(place.table, place.venue, gap) for u in manifest.units for gap in u.gaps]
-    errors = tuple(
-        dict.fromkeys(f"{v} {t}: {g.detail}" for t, v, g in gaps if g.cause == UNAVAILABLE)
-    )
+        gaps += [Found(place.table, place.venue, gap) for u in manifest.units for gap in u.gaps]
+        failed |= {
+            f"{place.name}: {check.source_path}: {check.expectation}: {check.reason}"
+            for check in manifest.checks
+            if check.is_blocking and not check.is_passed
+        }
+    unavailable = [f for f in gaps if f.gap.cause == UNAVAILABLE]
+    told = dict.fromkeys(f"{f.venue} {f.table}: {f.gap.detail}" for f in unavailable)
     return RunReport(
         days=tuple(days),
-        rows=dict(sorted(rows.items())),
+        rows={table: count for table, count in sorted(rows.items()) if count},
         units=dict(sorted(units.items())),
         gaps=tuple(gaps),
-        received=tally.received,
-        quarantined=tally.quarantined,
-        revised=tally.revised,
+        revised=revised,
         asked_again=asked_again,
-        failed_checks=tuple(sorted(tally.failed_checks)),
-        errors=(*errors, *(imported.errors if imported else ())),
+        failed_checks=tuple(sorted(failed)),
+        errors=(*told, *(imported.errors if imported else ()), *errors),
         imported=imported,
         generation=generation,
-        exit_code=_exit_code(units, gaps, tally, imported),
+        exit_code=max(
+            imported.exit_code if imported else OK,
+            INCOMPLETE if units["gap"] or failed or errors else OK,
+            VENUE_UNAVAILABLE if unavailable else OK,
+        ),
     )
 
 
-def _exit_code(
-    units: Counter[str],
-    gaps: Sequence[tuple[str, str, Gap]],
-    tally: Tally,
-    imported: ImportReport | None,
-) -> int:
-    codes = [OK, imported.exit_code if imported else OK]
-    if units["gap"] or tally.failed_checks:
-        codes.append(INCOMPLETE)
-    if any(gap.cause == UNAVAILABLE for _, _, gap in gaps):
-        codes.append(VENUE_UNAVAILABLE)
-    return max(codes)
+def _former(location: Location, days: Sequence[date]) -> int:
+    """How many units of these days were replaced by others so far. Lists of instruments replace
+    what their names had said; that is no revision of the venue's."""
+    return sum(
+        1
+        for manifest in _of(location, days)
+        if manifest.partition.table != "instruments"
+        for unit in manifest.former_units
+        if unit.rows
+    )
+
+
+def _of(location: Location, days: Sequence[date]) -> list[Manifest]:
+    return [manifest for manifest in manifests(location) if manifest.partition.day in days]
 
 
 # ---------- the calendar
@@ -257,17 +234,7 @@ def _due(day: date) -> datetime:
     return datetime.combine(day, time(), UTC) + DAY + DUE
 
 
-def _questions() -> list[tuple[str, str]]:
-    return [
-        (venue, question)
-        for venue in venues()
-        for question in DAY_QUESTIONS
-        if venue in offering(question)
-    ]
-
-
 def _planned(feed: Feed, days: Sequence[date], every: timedelta) -> int:
-    asking = [v for v in venues() if any(v in offering(q) for q in SNAPSHOT_QUESTIONS)]
     ticks = sum(feed.is_stepped for day in days for _ in _ticks(day, every))
     pulls = 2 * len(days) - (not feed.is_stepped)
-    return ticks * len(asking) + pulls * len(_questions()) + 3
+    return ticks + pulls * len(VENUES) + 2
