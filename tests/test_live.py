@@ -1,5 +1,6 @@
 """What a venue sends is in the lake, exactly; what it did not send is a gap that says why."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -67,7 +68,7 @@ class Scene:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     venue, at = Scripted(), [MORNING_AFTER]
     monkeypatch.setattr(live, "venues", lambda: {"binance": lambda *_: venue})
     transport: Any = SimpleNamespace(clock=lambda: at[0], settings=None)
@@ -145,183 +146,183 @@ def complete(rows: pl.DataFrame) -> Proof:
     return Proof("complete", f"ids {first} to {last}", first, last)
 
 
-def test_what_came_is_held_with_its_instrument_and_its_proof(world: Scene) -> None:
+def test_what_came_is_held_with_its_instrument_and_its_proof(scene: Scene) -> None:
     rows = prints(SPOT, range(5))
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
-    assert world.rows(TRADES).equals(rows)
+    assert scene.rows(TRADES).equals(rows)
     assert (report.state, report.rows, dict(report.units)) == ("committed", 5, {"complete": 2})
-    assert world.held(TRADES).unit(SPOT.instrument_id).proof == "ids 0 to 4"  # type: ignore[union-attr]
-    assert world.rows(INSTRUMENTS)["instrument_id"].to_list() == [SPOT.instrument_id]
+    assert scene.held(TRADES).unit(SPOT.instrument_id).proof == "ids 0 to 4"  # type: ignore[union-attr]
+    assert scene.rows(INSTRUMENTS)["instrument_id"].to_list() == [SPOT.instrument_id]
 
 
 def test_asking_again_changes_nothing_and_what_was_known_stays_known_since_then(
-    world: Scene,
+    scene: Scene,
 ) -> None:
     first = prints(SPOT, range(5))
-    world.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
-    world.day("trades")
-    world.at[0] += timedelta(days=1)
-    again = prints(SPOT, range(5), received_at=world.at[0])
-    world.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
+    scene.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
+    scene.day("trades")
+    scene.at[0] += timedelta(days=1)
+    again = prints(SPOT, range(5), received_at=scene.at[0])
+    scene.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
     assert (report.state, report.revised) == ("unchanged", ())
-    assert world.rows(TRADES).equals(first)
-    assert not world.held(TRADES).former_units
+    assert scene.rows(TRADES).equals(first)
+    assert not scene.held(TRADES).former_units
 
 
 def test_a_late_and_a_corrected_print_are_a_revision_known_from_their_own_receipt_on(
-    world: Scene,
+    scene: Scene,
 ) -> None:
     first = prints(SPOT, [0, 1, 3])
-    world.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
-    world.day("trades")
-    committed_at, world.at[0] = world.at[0], world.at[0] + timedelta(days=1)
-    corrected = prints(SPOT, [3], received_at=world.at[0], price=61_000.0)
-    late = prints(SPOT, [0, 1, 2], received_at=world.at[0])
+    scene.venue.said["trades BTC"] = [piece(first, proof=complete(first))]
+    scene.day("trades")
+    committed_at, scene.at[0] = scene.at[0], scene.at[0] + timedelta(days=1)
+    corrected = prints(SPOT, [3], received_at=scene.at[0], price=61_000.0)
+    late = prints(SPOT, [0, 1, 2], received_at=scene.at[0])
     again = pl.concat([late, corrected])
-    world.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
+    scene.venue.said["trades BTC"] = [piece(again, proof=complete(again))]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
     assert report.revised == (SPOT.instrument_id,)
-    known = {row["sequence"]: row["received_at"] for row in world.rows(TRADES).to_dicts()}
+    known = {row["sequence"]: row["received_at"] for row in scene.rows(TRADES).to_dicts()}
     assert {n for n, at in known.items() if at == committed_at} == {0, 1}
-    assert {n for n, at in known.items() if at == world.at[0]} == {2, 3}
-    assert world.rows(TRADES, committed_at)["sequence"].to_list() == [0, 1, 3]
+    assert {n for n, at in known.items() if at == scene.at[0]} == {2, 3}
+    assert scene.rows(TRADES, committed_at)["sequence"].to_list() == [0, 1, 3]
 
 
-def test_a_revised_instrument_leaves_the_others_of_its_part_as_they_are(world: Scene) -> None:
+def test_a_revised_instrument_leaves_the_others_of_its_part_as_they_are(scene: Scene) -> None:
     spot, perp = prints(SPOT, range(3)), prints(PERP, range(3))
     both = frozenset({SPOT, PERP})
-    world.venue.said["trades BTC"] = [
+    scene.venue.said["trades BTC"] = [
         piece(spot, proof=complete(spot), items=both),
         piece(perp, unit=PERP.instrument_id, proof=complete(perp), items=both),
     ]
-    world.day("trades")
+    scene.day("trades")
     more = prints(PERP, range(4))
-    world.venue.said["trades BTC"][1] = piece(
+    scene.venue.said["trades BTC"][1] = piece(
         more, unit=PERP.instrument_id, proof=complete(more), items=both
     )
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
     assert report.revised == (PERP.instrument_id,)
-    assert [unit.name for unit in world.held(TRADES).former_units] == [PERP.instrument_id]
-    assert world.rows(TRADES).height == 7
+    assert [unit.name for unit in scene.held(TRADES).former_units] == [PERP.instrument_id]
+    assert scene.rows(TRADES).height == 7
 
 
 def test_a_unit_of_many_rows_is_the_same_in_pieces_as_in_one(
-    world: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrivals, "CHUNK_ROWS", 10)
     many, few = prints(PERP, range(95)), prints(SPOT, range(4))
     cut = [many.slice(start, 7) for start in range(0, 95, 7)]
-    world.venue.said["trades BTC"] = [
+    scene.venue.said["trades BTC"] = [
         *(piece(rows, unit=PERP.instrument_id, items=frozenset({PERP})) for rows in cut[:-1]),
         piece(cut[-1], unit=PERP.instrument_id, proof=complete(many), items=frozenset({PERP})),
         piece(few, proof=complete(few)),
     ]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
-    held = world.rows(TRADES).sort("instrument_id", "sequence")
+    held = scene.rows(TRADES).sort("instrument_id", "sequence")
     assert held.equals(pl.concat([few, many]).sort("instrument_id", "sequence"))
     assert dict(report.units) == {"complete": 3}
-    assert world.day("trades")["trades"].state == "unchanged"
+    assert scene.day("trades")["trades"].state == "unchanged"
 
 
-def test_a_failed_fetch_is_a_gap_with_its_cause_and_takes_nothing_away(world: Scene) -> None:
+def test_a_failed_fetch_is_a_gap_with_its_cause_and_takes_nothing_away(scene: Scene) -> None:
     rows = prints(SPOT, range(5))
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
-    world.day("trades")
-    world.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    scene.day("trades")
+    scene.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
-    assert world.rows(TRADES).equals(rows)
+    assert scene.rows(TRADES).equals(rows)
     assert report.errors == ("binance: asked 6 times",)
     assert [gap.cause for gap in report.gaps] == ["source_unavailable"]
-    assert world.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+    assert scene.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
 
 
-def test_a_first_fetch_that_fails_is_seen_and_its_repair_too(world: Scene) -> None:
-    world.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
-    world.day("trades")
-    assert world.held(TRADES).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
+def test_a_first_fetch_that_fails_is_seen_and_its_repair_too(scene: Scene) -> None:
+    scene.venue.said["trades BTC"] = [SourceUnavailable("binance: asked 6 times")]
+    scene.day("trades")
+    assert scene.held(TRADES).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
     rows = prints(SPOT, range(5))
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
 
-    world.day("trades")
+    scene.day("trades")
 
-    assert world.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
-    (former,) = world.held(TRADES).former_units
+    assert scene.held(TRADES).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+    (former,) = scene.held(TRADES).former_units
     assert [gap.cause for gap in former.gaps] == ["source_unavailable"]
 
 
-def test_rows_of_a_unit_whose_end_did_not_come_are_a_gap_until_it_comes(world: Scene) -> None:
+def test_rows_of_a_unit_whose_end_did_not_come_are_a_gap_until_it_comes(scene: Scene) -> None:
     rows = prints(SPOT, range(5))
     gap = Gap(
         SPOT.instrument_id, MIDNIGHT + HOUR, MIDNIGHT + 24 * HOUR, "source_unavailable", None, ""
     )
-    world.venue.said["trades BTC"] = [
+    scene.venue.said["trades BTC"] = [
         piece(rows.head(3)),
         piece(rows.clear(), proof=Proof("gap", "asked 6 times", gaps=(gap,))),
     ]
-    assert dict(world.day("trades")["trades"].units) == {"gap": 2}
-    assert world.rows(TRADES).height == 3
-    world.venue.said["trades BTC"] = [piece(rows.head(2), proof=Proof("gap", "again", gaps=(gap,)))]
-    world.day("trades")
-    assert world.rows(TRADES).height == 3  # a failure that brings less takes nothing away
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    assert dict(scene.day("trades")["trades"].units) == {"gap": 2}
+    assert scene.rows(TRADES).height == 3
+    scene.venue.said["trades BTC"] = [piece(rows.head(2), proof=Proof("gap", "again", gaps=(gap,)))]
+    scene.day("trades")
+    assert scene.rows(TRADES).height == 3  # a failure that brings less takes nothing away
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
 
-    world.day("trades")
+    scene.day("trades")
 
-    assert world.rows(TRADES)["sequence"].to_list() == [0, 1, 2, 3, 4]
+    assert scene.rows(TRADES)["sequence"].to_list() == [0, 1, 2, 3, 4]
 
 
-def test_a_day_without_prints_is_proven_by_a_unit_without_rows(world: Scene) -> None:
+def test_a_day_without_prints_is_proven_by_a_unit_without_rows(scene: Scene) -> None:
     empty = prints(SPOT, [])
-    world.venue.said["trades BTC"] = [
+    scene.venue.said["trades BTC"] = [
         piece(empty, proof=Proof("complete", "the candle counts none"))
     ]
 
-    report = world.day("trades")
+    report = scene.day("trades")
 
-    unit = world.held(TRADES).unit(SPOT.instrument_id)
+    unit = scene.held(TRADES).unit(SPOT.instrument_id)
     assert unit is not None
     assert (unit.status, unit.rows, unit.proof) == ("complete", 0, "the candle counts none")
     assert report["liquidations"].units == {"complete": 1}
-    assert world.held(LIQUIDATIONS).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
+    assert scene.held(LIQUIDATIONS).unit("binance:BTC").status == "complete"  # type: ignore[union-attr]
 
 
-def test_an_answer_without_instruments_is_proven_as_a_whole(world: Scene) -> None:
+def test_an_answer_without_instruments_is_proven_as_a_whole(scene: Scene) -> None:
     empty = pl.DataFrame(schema=SETTLEMENTS.schema)
     proof = Proof("complete", "paged back past the start of the window")
-    world.venue.said["settlements BTC"] = [
+    scene.venue.said["settlements BTC"] = [
         piece(empty, table=SETTLEMENTS, unit=None, proof=proof, items=frozenset())
     ]
 
-    world.day("settlements")
+    scene.day("settlements")
 
-    (unit,) = world.held(SETTLEMENTS).units
+    (unit,) = scene.held(SETTLEMENTS).units
     assert (unit.name, unit.status, unit.proof) == ("binance:BTC", "complete", proof.text)
 
 
-def test_rows_that_the_gate_refuses_are_kept_apart_and_the_unit_is_a_gap(world: Scene) -> None:
+def test_rows_that_the_gate_refuses_are_kept_apart_and_the_unit_is_a_gap(scene: Scene) -> None:
     bad = prints(SPOT, [2], price=-1.0)
     rows = pl.concat([prints(SPOT, [0, 1]), bad, prints(SPOT, [3])])
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows), refused=(9,), apart=2)]
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows), refused=(9,), apart=2)]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
     assert (report.received, report.rows, report.quarantined, report.apart) == (7, 3, 2, 2)
     assert [(g.cause, g.missing_count) for g in report.gaps] == [("quarantined", 1)]
-    (file,) = (world.line.location.quarantine / "trades").iterdir()
+    (file,) = (scene.line.location.quarantine / "trades").iterdir()
     kept = pl.read_parquet(file)
     assert dict(kept.select("row_number", "row_text").rows()) == {
         3: "row 3 as it came",
@@ -330,55 +331,81 @@ def test_rows_that_the_gate_refuses_are_kept_apart_and_the_unit_is_a_gap(world: 
     assert kept["source_path"].unique().to_list() == [f"binance trades {SPOT.instrument_id} {DAY}"]
 
 
-def test_rows_that_come_right_at_last_leave_quarantine(world: Scene) -> None:
+def test_rows_that_come_right_at_last_leave_quarantine(scene: Scene) -> None:
     bad = pl.concat([prints(SPOT, [0, 1]), prints(SPOT, [2], price=-1.0)])
-    world.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
-    world.day("trades")
+    scene.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
+    scene.day("trades")
     good = prints(SPOT, range(3))
-    world.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
+    scene.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
 
-    world.day("trades")
+    scene.day("trades")
 
-    assert not list((world.line.location.quarantine / "trades").iterdir())
-    assert world.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
+    assert not list((scene.line.location.quarantine / "trades").iterdir())
+    assert scene.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
 
 
-def test_an_answer_that_is_mostly_bad_is_refused_whole(world: Scene) -> None:
+def test_an_answer_that_is_mostly_bad_is_refused_whole(scene: Scene) -> None:
     good = prints(SPOT, range(4))
-    world.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
-    world.day("trades")
+    scene.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
+    scene.day("trades")
     bad = prints(SPOT, range(4), price=-1.0)
-    world.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
+    scene.venue.said["trades BTC"] = [piece(bad, proof=complete(bad))]
 
-    report = world.day("trades")["trades"]
+    report = scene.day("trades")["trades"]
 
     assert "refused_share" in report.errors[0]
-    assert world.rows(TRADES).equals(good)
-    assert world.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
+    assert scene.rows(TRADES).equals(good)
+    assert scene.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
 
 
-def test_neighbouring_days_that_do_not_join_contradict_a_proof(world: Scene) -> None:
+def test_neighbouring_days_that_do_not_join_contradict_a_proof(scene: Scene) -> None:
     today, tomorrow = prints(SPOT, range(5)), prints(SPOT, range(9, 12), at=MORNING_AFTER)
-    world.venue.said["trades BTC"] = [piece(today, proof=complete(today))]
-    world.day("trades")
-    world.at[0] += timedelta(days=1)
-    world.venue.said["trades BTC"] = [piece(tomorrow, proof=complete(tomorrow))]
+    scene.venue.said["trades BTC"] = [piece(today, proof=complete(today))]
+    scene.day("trades")
+    scene.at[0] += timedelta(days=1)
+    scene.venue.said["trades BTC"] = [piece(tomorrow, proof=complete(tomorrow))]
 
-    world.day("trades", day=date(2026, 3, 11))
+    scene.day("trades", day=date(2026, 3, 11))
 
-    unit = world.held(TRADES).unit(SPOT.instrument_id)
+    unit = scene.held(TRADES).unit(SPOT.instrument_id)
     assert unit is not None
     assert unit.status == "unprovable"
     assert "2026-03-11 does not join (id 9)" in unit.proof
 
 
-def test_a_folder_of_another_world_takes_nothing(world: Scene) -> None:
-    world.line.location.claim(World("real"))
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../outside",
+        "'; drop table trades; --",
+        "a/b@2026-03-10T00:00:00",
+        "{{ var('x') }}",
+        "é\u202e",
+    ],
+)
+def test_a_hostile_name_is_a_value_and_never_a_path(scene: Scene, name: str) -> None:
+    item = Instrument("binance", name, "spot", name, "USDT")
+    rows = pl.concat([prints(item, range(3)), prints(item, [3], price=-1.0)])
+    scene.venue.said["trades BTC"] = [
+        piece(rows, unit=item.instrument_id, proof=complete(rows), items=frozenset({item}))
+    ]
+
+    scene.day("trades")
+
+    assert scene.rows(TRADES)["instrument_id"].unique().to_list() == [item.instrument_id]
+    root = scene.line.location.root
+    files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert all(re.fullmatch(r"[a-z0-9_./=-]+", file) and ".." not in file for file in files)
+    assert not (root.parent / "outside").exists()
+
+
+def test_a_folder_of_another_world_takes_nothing(scene: Scene) -> None:
+    scene.line.location.claim(World("real"))
     rows = prints(SPOT, range(5))
-    world.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
     with pytest.raises(WrongWorld, match="holds real data"):
-        world.day("trades")
-    assert world.rows(TRADES).is_empty()
+        scene.day("trades")
+    assert scene.rows(TRADES).is_empty()
 
 
 # ---------- snapshots
@@ -401,54 +428,54 @@ def levels(at: datetime, count: int = 3) -> pl.DataFrame:
     return BOOKS.conform(_filled(rows, BOOKS))
 
 
-def tick(world: Scene, at: datetime) -> TableReport:
-    world.at[0] = at
+def tick(scene: Scene, at: datetime) -> TableReport:
+    scene.at[0] = at
     unit = snapshot_unit("BTC", at)
-    world.venue.said["books BTC"] = [
+    scene.venue.said["books BTC"] = [
         piece(levels(at), table=BOOKS, unit=unit, proof=Proof("complete", "all 1 instruments"))
     ]
-    (report,) = live.ingest_snapshot(world.line, "binance", at, ["books"])
+    (report,) = live.ingest_snapshot(scene.line, "binance", at, ["books"])
     return report
 
 
-def test_each_tick_is_a_part_until_the_day_is_merged_and_nobody_notices(world: Scene) -> None:
+def test_each_tick_is_a_part_until_the_day_is_merged_and_nobody_notices(scene: Scene) -> None:
     ticks = [MIDNIGHT + n * HOUR for n in range(24)]
     for at in ticks:
-        tick(world, at)
-    before, committed_at = world.rows(BOOKS), world.at[0]
-    assert len(world.held(BOOKS).current_parts()) == 24
-    world.at[0] = MORNING_AFTER
+        tick(scene, at)
+    before, committed_at = scene.rows(BOOKS), scene.at[0]
+    assert len(scene.held(BOOKS).current_parts()) == 24
+    scene.at[0] = MORNING_AFTER
 
-    live.compact_day(world.line, "binance", DAY)
+    live.compact_day(scene.line, "binance", DAY)
 
-    assert len(world.held(BOOKS).current_parts()) == 1
-    assert world.rows(BOOKS).equals(before.sort(BOOKS.sort))
-    assert world.rows(BOOKS, committed_at).height == before.height
-    assert len(world.held(BOOKS).units) == 24
-
-
-def test_a_tick_that_is_held_is_not_taken_again(world: Scene) -> None:
-    tick(world, MIDNIGHT)
-    assert tick(world, MIDNIGHT).received == 0
-    live.compact_day(world.line, "binance", DAY)
-    assert tick(world, MIDNIGHT).received == 0
+    assert len(scene.held(BOOKS).current_parts()) == 1
+    assert scene.rows(BOOKS).equals(before.sort(BOOKS.sort))
+    assert scene.rows(BOOKS, committed_at).height == before.height
+    assert len(scene.held(BOOKS).units) == 24
 
 
-def test_the_checks_of_a_day_of_ticks_are_summed(world: Scene) -> None:
+def test_a_tick_that_is_held_is_not_taken_again(scene: Scene) -> None:
+    tick(scene, MIDNIGHT)
+    assert tick(scene, MIDNIGHT).received == 0
+    live.compact_day(scene.line, "binance", DAY)
+    assert tick(scene, MIDNIGHT).received == 0
+
+
+def test_the_checks_of_a_day_of_ticks_are_summed(scene: Scene) -> None:
     for n in range(3):
-        tick(world, MIDNIGHT + n * HOUR)
-    evaluated = {check.evaluated_count for check in world.held(BOOKS).checks}
+        tick(scene, MIDNIGHT + n * HOUR)
+    evaluated = {check.evaluated_count for check in scene.held(BOOKS).checks}
     assert evaluated == {9}
 
 
-def test_a_tick_that_failed_is_a_gap_and_so_is_one_that_nobody_took(world: Scene) -> None:
-    tick(world, MIDNIGHT)
-    world.at[0] = MIDNIGHT + HOUR
-    world.venue.said["books BTC"] = [SourceUnavailable("binance: banned")]
-    (failed,) = live.ingest_snapshot(world.line, "binance", MIDNIGHT + HOUR, ["books"])
-    world.at[0] = MORNING_AFTER
+def test_a_tick_that_failed_is_a_gap_and_so_is_one_that_nobody_took(scene: Scene) -> None:
+    tick(scene, MIDNIGHT)
+    scene.at[0] = MIDNIGHT + HOUR
+    scene.venue.said["books BTC"] = [SourceUnavailable("binance: banned")]
+    (failed,) = live.ingest_snapshot(scene.line, "binance", MIDNIGHT + HOUR, ["books"])
+    scene.at[0] = MORNING_AFTER
 
-    reports = {r.table: r for r in live.roll_call(world.line, "binance", DAY, HOUR)}
+    reports = {r.table: r for r in live.roll_call(scene.line, "binance", DAY, HOUR)}
 
     assert failed.errors == ("binance: banned",)
     (gap,) = reports["books"].gaps
@@ -458,17 +485,17 @@ def test_a_tick_that_failed_is_a_gap_and_so_is_one_that_nobody_took(world: Scene
     assert (never.cause, never.missing_count) == ("not_retrievable", 24)
 
 
-def test_the_roll_is_called_anew_without_making_revisions(world: Scene) -> None:
-    tick(world, MIDNIGHT)
-    world.at[0] = MIDNIGHT + timedelta(minutes=30)
-    (_, *_) = live.roll_call(world.line, "binance", DAY, HOUR)
-    assert world.held(BOOKS).unit("binance:BTC").status == "open"  # type: ignore[union-attr]
-    world.at[0] = MORNING_AFTER
-    live.roll_call(world.line, "binance", DAY, HOUR)
-    again = live.roll_call(world.line, "binance", DAY, HOUR)
+def test_the_roll_is_called_anew_without_making_revisions(scene: Scene) -> None:
+    tick(scene, MIDNIGHT)
+    scene.at[0] = MIDNIGHT + timedelta(minutes=30)
+    (_, *_) = live.roll_call(scene.line, "binance", DAY, HOUR)
+    assert scene.held(BOOKS).unit("binance:BTC").status == "open"  # type: ignore[union-attr]
+    scene.at[0] = MORNING_AFTER
+    live.roll_call(scene.line, "binance", DAY, HOUR)
+    again = live.roll_call(scene.line, "binance", DAY, HOUR)
     assert {report.state for report in again} == {"unchanged"}
-    assert world.held(BOOKS).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
-    assert not world.held(BOOKS).former_units
+    assert scene.held(BOOKS).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
+    assert not scene.held(BOOKS).former_units
 
 
 @settings(
