@@ -188,12 +188,7 @@ def integrand(p: Floats, k: float, limits: tuple[float, float]) -> float:
     side = 1.0 if k >= 0.0 else -1.0
     # exp(-k) phi(d1) = phi(d2): in this form nothing overflows, however far out.
     bell = 0.5 * math.exp(-0.5 * d2 * d2)
-    if side * d1 < 0.0:
-        gain = bell * scaled_tail(abs(d1) * SQRT_HALF)
-    else:
-        gain = math.exp(-k) * distribution(side * d1)
-    if side * d2 < 0.0:
-        cost = bell * scaled_tail(abs(d2) * SQRT_HALF)
-    else:
-        cost = distribution(side * d2)
+    u, v = side * d1, side * d2
+    gain = bell * scaled_tail(-u * SQRT_HALF) if u < 0.0 else math.exp(-k) * distribution(u)
+    cost = bell * scaled_tail(-v * SQRT_HALF) if v < 0.0 else distribution(v)
     return 2.0 * side * (gain - cost)
