@@ -21,6 +21,7 @@ from pipelines.venues import deribit_rows as rows
 from pipelines.venues import deribit_wire as wire
 from pipelines.venues.base import Fetched, Proof, Venue, Window, interrupted, snapshot_unit
 from pipelines.venues.deribit_prints import prints, source_of
+from pipelines.venues.deribit_sweep import swept
 from pipelines.venues.pieces import pieces
 from warehouse.contract import INSTRUMENTS
 from warehouse.raw import Page
@@ -52,9 +53,13 @@ class Deribit(Venue):
         self, underlying: str, window: Window, only: Collection[str] | None = None
     ) -> Iterator[Fetched]:
         """Prints, and liquidations beside them; of the instruments in `only` where it is given."""
-        for item in self._alive(underlying, window):
-            if only is None or item.instrument_id in only:
+        alive = self._alive(underlying, window)
+        items = [item for item in alive if only is None or item.instrument_id in only]
+        for item in items:
+            if item.kind != "option":
                 yield from prints(self.transport, item, window)
+        options = [item for item in items if item.kind == "option"]
+        yield from swept(self.transport, underlying, options, window, only)
 
     def liquidations(
         self, underlying: str, window: Window, only: Collection[str] | None = None

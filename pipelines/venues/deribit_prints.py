@@ -47,8 +47,10 @@ def prints(transport: Transport, item: Instrument, window: Window) -> Iterator[F
             trouble = error
         last = cutter.cut(pages, known, ())
         try:
-            if trouble is None:
-                told = _candle(session, name, window, tape.now, cutter.volume_base)
+            for _ in range(CANDLE_ATTEMPTS if trouble is None else 0):
+                told = candle(session, name, window, tape.now)
+                if told is None or proofs.agrees(cutter.volume_base, told):
+                    break  # nothing in a candle says whose and of which day it is
         except SourceUnavailable as error:
             trouble = error
         raw = session.land()
@@ -69,13 +71,8 @@ def source_of(
     return Source(unit, at.date(), raw, partial(_texts, pages, form, 0), inside)
 
 
-def _candle(
-    session: Session, name: str, window: Window, now: datetime, volume_base: float
-) -> float | None:
-    """The day's volume as the venue tells it, base coin; None while it does not, or never does.
-
-    A candle that disagrees is asked for again: nothing in it says whose and of which day it is.
-    """
+def candle(session: Session, name: str, window: Window, now: datetime) -> float | None:
+    """The day's volume as the venue tells it, base coin; None while it does not, or never does."""
     if now < window.end + proofs.GRACE:
         return None
     params = {
@@ -84,17 +81,12 @@ def _candle(
         "end_timestamp": window.end_ms - 1,
         "resolution": "1D",
     }
-    told = None
-    for _ in range(CANDLE_ATTEMPTS):
-        try:
-            answer = session.ask(ends.CANDLES, params, partial(ends.unreadable_candles, window))
-        except SourceRefused:
-            return None
-        found = proofs.candle_volume(answer.rows[0], window)
-        told = found if isinstance(found, float) else None
-        if told is not None and proofs.agrees(volume_base, told):
-            break
-    return told
+    try:
+        answer = session.ask(ends.CANDLES, params, partial(ends.unreadable_candles, window))
+    except SourceRefused:
+        return None
+    found = proofs.candle_volume(answer.rows[0], window)
+    return found if isinstance(found, float) else None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from pipelines.venues.base import EPOCH, Proof, Window, milliseconds
 from warehouse.lake import Gap
 
 if TYPE_CHECKING:
+    from pipelines.venues.deribit_sweep import Unit
     from pipelines.venues.deribit_tape import Tape
 
 GRACE = timedelta(minutes=5)  # a day is over for the venue this long after its end
@@ -49,6 +50,20 @@ def of_prints(
     started_at = tape.last_at or tape.window.start
     gap = Gap(tape.instrument_id, started_at, tape.window.end, "less_than_candle", None, text)
     return Proof("gap", text, *ends, (gap,))
+
+
+def of_swept(
+    unit: "Unit", window: Window, now: datetime, candle_base: float | None
+) -> Proof | None:
+    """Of an option's prints that came with those of all others; None where they are in doubt."""
+    shown = "no print" if unit.first is None else f"ids {unit.first} to {unit.last}"
+    if now < window.end + GRACE:
+        return Proof("open", f"{shown} so far", unit.first, unit.last)
+    if candle_base is None or not agrees(unit.volume_base, candle_base):
+        return None
+    told = f"the venue's candle of the day says {candle_base:g} base"
+    text = f"{shown} without a hole; {told}, and so do they"
+    return Proof("complete", text, unit.first, unit.last)
 
 
 def of_intervals(

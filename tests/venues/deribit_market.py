@@ -67,6 +67,22 @@ class Market:
         low, high = int(params["start_timestamp"]), int(params["end_timestamp"])
         return _trades(params, held, lambda row: low <= row["timestamp"] <= high)
 
+    def get_last_trades_by_currency_and_time(self, params: dict[str, str], held: Any) -> Row:
+        """Of one kind, all instruments, in the order of time."""
+        low, high, count = (
+            int(params[name]) for name in ("start_timestamp", "end_timestamp", "count")
+        )
+        is_option = params["kind"] == "option"
+        found = [
+            row
+            for name, rows in held.items()
+            if name.startswith(params["currency"]) and (name.count("-") == 3) == is_option
+            for row in rows
+            if low <= row["timestamp"] <= min(high, self.now_ms)
+        ]
+        found.sort(key=lambda row: row["timestamp"])
+        return {"trades": found[:count], "has_more": len(found) > count}
+
     def get_tradingview_chart_data(self, params: dict[str, str]) -> Row:
         low, high = int(params["start_timestamp"]), int(params["end_timestamp"])
         name = params["instrument_name"]
