@@ -23,7 +23,7 @@ defs = dg.Definitions(
         transform.models,
         publishing.generation,
     ],
-    asset_checks=[freshness.freshness],
+    asset_checks=freshness.CHECKS,
     jobs=schedules.JOBS,
     schedules=schedules.SCHEDULES,
     sensors=schedules.SENSORS,

@@ -1,6 +1,6 @@
 """How fresh is each table at each venue? By partition: filling an old day makes nothing fresh."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 
 import dagster as dg
@@ -18,37 +18,43 @@ TICKS_MISSED = 3
 ONE_DAY = timedelta(days=1)
 
 
-@dg.multi_asset_check(
-    name="freshness",
-    specs=[
-        dg.AssetCheckSpec(
-            FRESH,
-            asset=lake_key(table),
-            description="At every venue the last closed day is here, or the last snapshots are.",
+def _check(
+    table: str, judge: Callable[[LiveLine, str], dict[str, str]]
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name=FRESH,
+        asset=lake_key(table),
+        description="At every venue the last closed day is here, or the last snapshots are.",
+    )
+    def fresh(live: dg.ResourceParam[LiveLine]) -> dg.AssetCheckResult:
+        stale = judge(live, table)
+        return dg.AssetCheckResult(
+            passed=not stale,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=stale,
+            description="; ".join(f"{venue} {what}" for venue, what in stale.items()) or None,
         )
-        for table in (*DAY_QUESTIONS, *SNAPSHOT_QUESTIONS)
-    ],
-)
-def freshness(
-    context: dg.AssetCheckExecutionContext, live: dg.ResourceParam[LiveLine]
-) -> Iterator[dg.AssetCheckResult]:
-    """What should be here by now, and is it?"""
+
+    return fresh
+
+
+def stale_days(live: LiveLine, table: str) -> dict[str, str]:
+    """The venues whose last day that should be here is not, and what is missing."""
+    day = last_day(live.clock())
+    stale = [v for v in offering(table) if not has(live.location, table, v, day)]
+    return dict.fromkeys(stale, f"lacks {day}")
+
+
+def stale_snapshots(live: LiveLine, table: str) -> dict[str, str]:
+    """The venues whose last snapshot is some ticks old, and when it was taken."""
     now = live.clock()
-    every = timedelta(seconds=live.settings.snapshot_every_s)
-    for table in DAY_QUESTIONS:
-        day = last_day(now)
-        stale = [v for v in offering(table) if not has(live.location, table, v, day)]
-        yield _result(table, dict.fromkeys(stale, f"lacks {day}"))
-    for table in SNAPSHOT_QUESTIONS:
-        ages = {v: newest_snapshot(live.location, table, v, now) for v in offering(table)}
-        yield _result(
-            table,
-            {
-                venue: f"last taken {at.isoformat() if at else 'more than a day ago'}"
-                for venue, at in ages.items()
-                if at is None or now - at > TICKS_MISSED * every
-            },
-        )
+    longest = TICKS_MISSED * timedelta(seconds=live.settings.snapshot_every_s)
+    taken = {v: newest_snapshot(live.location, table, v, now) for v in offering(table)}
+    return {
+        venue: f"last taken {at.isoformat() if at else 'more than a day ago'}"
+        for venue, at in taken.items()
+        if at is None or now - at > longest
+    }
 
 
 def last_day(now: datetime) -> date:
@@ -78,12 +84,7 @@ def _taken(held: Manifest) -> list[datetime]:
     ]
 
 
-def _result(table: str, stale: dict[str, str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=lake_key(table),
-        check_name=FRESH,
-        passed=not stale,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata=dict(stale),
-        description="; ".join(f"{venue} {what}" for venue, what in stale.items()) or None,
-    )
+CHECKS = (
+    *(_check(table, stale_days) for table in DAY_QUESTIONS),
+    *(_check(table, stale_snapshots) for table in SNAPSHOT_QUESTIONS),
+)

@@ -34,7 +34,7 @@ def _day_asset(question: str) -> dg.AssetsDefinition:
         venue, day = venue_and_day(context)
         with live.line(DAYS_SHARE) as line:
             reports = ingest_day(line, venue, question, day)
-        for event in results.beside(live.location, reports, question):
+        for event in results.events(live.location, reports, except_of=[question]):
             context.log_event(event)
         _say(context, reports, day)
         yield from results.results(live.location, reports, question, retries=live.retries)

@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.partitions import key_of
 from assets.plots import picture
-from pipelines.live import MISSED, NOT_RETRIEVABLE, TableReport
+from pipelines.live import DAY_QUESTIONS, MISSED, NOT_RETRIEVABLE, TableReport
 from warehouse.contract import LAKE_TABLES
 from warehouse.lake import Check, Gap, Manifest, Partition, read_manifest
 from warehouse.location import Location
@@ -119,24 +119,25 @@ def checks(reports: Sequence[TableReport], question: str) -> Iterator[dg.AssetCh
     )
 
 
-def beside(
-    location: Location, reports: Sequence[TableReport], question: str
-) -> Iterator[dg.AssetMaterialization]:
-    """What the answers to a question brought to other tables."""
+def events(
+    location: Location, reports: Sequence[TableReport], except_of: Collection[str] = ()
+) -> Iterator[dg.AssetMaterialization | dg.AssetObservation]:
+    """What was brought to tables by a step that is not their asset's own.
+
+    A day table that is asked for by itself is not filled by rows that came beside a snapshot: that
+    is an observation.
+    """
     for report in reports:
-        if report.table != question and (report.rows or report.units):
-            yield materialization(location, report)
-
-
-def materialization(location: Location, report: TableReport) -> dg.AssetMaterialization:
-    """The same as an event, for who is not the asset's own step."""
-    version = data_version(_manifest(location, report)).value
-    return dg.AssetMaterialization(
-        lake_key(report.table),
-        partition=key_of(report.venue, report.day),
-        metadata=metadata(location, report),
-        tags={"dagster/data_version": version},
-    )
+        if report.table in except_of or not (report.rows or report.units):
+            continue
+        key, partition = lake_key(report.table), str(key_of(report.venue, report.day))
+        told = metadata(location, report)
+        if report.table in DAY_QUESTIONS:
+            yield dg.AssetObservation(key, partition=partition, metadata=told)
+        else:
+            version = data_version(_manifest(location, report)).value
+            tags = {"dagster/data_version": version}
+            yield dg.AssetMaterialization(key, partition=partition, metadata=told, tags=tags)
 
 
 def metadata(location: Location, report: TableReport) -> Mapping[str, dg.MetadataValue]:

@@ -10,7 +10,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as AssetJob,  # what define_asset_job returns has no public name
 )
 
-from assets.freshness import freshness
+from assets import freshness
 from assets.ingestion import DAY_ASSETS
 from assets.line import LiveLine
 from assets.partitions import FIRST_DAY, VENUES, key_of
@@ -62,7 +62,7 @@ def _job(names: tuple[str, ...], assets: list[dg.AssetsDefinition]) -> DayJob:
     name = f"days_of_{'all' if names == VENUES else '_and_'.join(names)}"
     job = dg.define_asset_job(
         name,
-        selection=dg.AssetSelection.assets(*assets),
+        selection=dg.AssetSelection.assets(*assets) - dg.AssetSelection.checks(*freshness.CHECKS),
         executor_def=dg.in_process_executor,
         description=f"A day of what {' and '.join(names)} offer, a step per question.",
     )
@@ -192,7 +192,7 @@ def _count(instance: dg.DagsterInstance, filters: dg.RunsFilter) -> int:
 
 judge_freshness = dg.define_asset_job(
     "judge_freshness",
-    selection=dg.AssetSelection.checks(freshness),
+    selection=dg.AssetSelection.checks(*freshness.CHECKS),
     executor_def=dg.in_process_executor,
 )
 

@@ -43,7 +43,7 @@ def _snapshot_assets(names: tuple[str, ...], questions: Sequence[str]) -> dg.Ass
         failures: list[dg.Failure] = []
         for question in questions:
             reports = [by_table[t] for t in SNAPSHOT_QUESTIONS[question] if t in by_table]
-            for event in results.beside(live.location, reports, question):
+            for event in results.events(live.location, reports, except_of=[question]):
                 context.log_event(event)
             try:
                 yield from results.results(live.location, reports, question, retries=live.retries)
@@ -108,9 +108,8 @@ def take_ticks(
             for venue in VENUES:
                 found += roll_call(line, venue, day, _every(live))
     told = results.merged(found)
-    for report in told:
-        if report.rows or report.units:
-            context.log_event(results.materialization(live.location, report))
+    for event in results.events(live.location, told):
+        context.log_event(event)
     for question in SNAPSHOT_QUESTIONS:
         _evaluate(context, [r for r in told if r.table in SNAPSHOT_QUESTIONS[question]], question)
     if errors := [f"{r.table} of {r.venue}: {line}" for r in told for line in r.errors]:
