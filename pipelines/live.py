@@ -101,7 +101,8 @@ def ingest_day(
         underlying: getattr(line.venue(venue), question)(underlying, window, **limited)
         for underlying in underlyings or line.underlyings
     }
-    found = _bring(line, venue, question, DAY_QUESTIONS[question], asked, window)
+    tables = [table for table in DAY_QUESTIONS[question] if venue in offering(table)]
+    found = _bring(line, venue, question, tables, asked, window)
     if question == TRADES.name:
         continuity.settle(line.location, TRADES, venue, [day])
     return found
