@@ -217,7 +217,7 @@ class Arrivals:
         time = self.table.time
         low, high = rows[time].min(), rows[time].max()
         held = scanned.filter(
-            pl.col("instrument_id").is_in(rows["instrument_id"].unique()),
+            pl.col("instrument_id").is_in(rows["instrument_id"].unique().to_list()),
             pl.col(time).is_between(pl.lit(low), pl.lit(high)),
         )
         said = [name for name in rows.columns if name != "received_at"]
