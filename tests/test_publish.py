@@ -14,6 +14,7 @@ import small_world
 from small_world import NOW, clock
 
 from warehouse import publish as publishing
+from warehouse.contract import VERSION
 from warehouse.generations import Locked, NoBuild, events, forget_build
 from warehouse.generations import publishing as lock
 from warehouse.location import Location
@@ -48,7 +49,7 @@ def test_current_json_describes_what_the_pointer_points_to(location):
     assert told["sha256"] == hashlib.sha256(made.path.read_bytes()).hexdigest()
     assert told["data_through_at"] == "2026-08-01T00:00:02+00:00"
     assert told["world"] == {"origin": "real", "mode": "archive", "seed": None}
-    assert told["contract_version"] == 1
+    assert told["contract_version"] == VERSION
 
 
 def test_marts_are_tables_with_their_comments_even_if_they_were_views(location):
@@ -146,7 +147,7 @@ def test_generations_tell_what_each_rests_on(location):
             stamp.replace(day=1, hour=0, second=2),
             "real",
             "archive",
-            1,
+            VERSION,
         )
     ]
 
