@@ -157,6 +157,7 @@ def _bring(
     window: Window,
 ) -> tuple[TableReport, ...]:
     day = window.start.date()
+    tables = [table for table in tables if venue in offering(table)]
     with ExitStack() as stack:
         arrivals = {
             table: stack.enter_context(

@@ -71,6 +71,7 @@ class Scene:
 def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
     venue, at = Scripted(), [MORNING_AFTER]
     monkeypatch.setattr(live, "venues", lambda: {"binance": lambda *_: venue})
+    monkeypatch.setattr(live, "offering", lambda _: ["binance"])
     transport: Any = SimpleNamespace(clock=lambda: at[0], settings=None)
     line = Line(Location(tmp_path), transport, ("BTC",), World("simulator", seed=1))
     return Scene(line, venue, at)
@@ -496,6 +497,16 @@ def test_the_roll_is_called_anew_without_making_revisions(scene: Scene) -> None:
     assert {report.state for report in again} == {"unchanged"}
     assert scene.held(BOOKS).unit("binance:BTC").status == "gap"  # type: ignore[union-attr]
     assert not scene.held(BOOKS).former_units
+
+
+def test_a_table_that_a_venue_does_not_have_is_not_spoken_of(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "offering", lambda table: ["binance"] * (table == "trades"))
+    rows = prints(SPOT, range(5))
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    assert set(scene.day("trades")) == {"trades"}
+    assert not scene.held(LIQUIDATIONS).units
 
 
 @settings(
