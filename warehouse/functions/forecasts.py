@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
+from warehouse.functions.linear import solve
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -204,37 +205,8 @@ def _fit(
         for j in range(size):
             for i in range(j + 1):
                 moment[j, i] += (rows[j, s] - mean[j]) * (rows[i, s] - mean[i])
-    _solve(moment, slopes)
+    solve(moment, slopes)
     noise = moment[size - 1, size - 1]
     for j in range(size - 1):
         noise -= slopes[j] * moment[size - 1, j]
     return mean, slopes, max(noise, 0.0) / (used.size - size)
-
-
-@kernel
-def _solve(moment: Floats, slopes: Floats) -> None:
-    """Slopes of the last variable on the others by Cholesky; left NaN where those are dependent."""
-    n = slopes.size
-    root = np.zeros((n, n))
-    for j in range(n):
-        for i in range(j + 1):
-            left = moment[j, i]
-            for m in range(i):
-                left -= root[j, m] * root[i, m]
-            if i < j:
-                root[j, i] = left / root[i, i]
-            elif left > 1e-12 * moment[j, j]:
-                root[j, j] = math.sqrt(left)
-            else:
-                return
-    middle = np.empty(n)
-    for j in range(n):
-        middle[j] = moment[n, j]
-        for m in range(j):
-            middle[j] -= root[j, m] * middle[m]
-        middle[j] /= root[j, j]
-    for j in range(n - 1, -1, -1):
-        slopes[j] = middle[j]
-        for m in range(j + 1, n):
-            slopes[j] -= root[m, j] * slopes[m]
-        slopes[j] /= root[j, j]
