@@ -101,8 +101,7 @@ def ingest_day(
         underlying: getattr(line.venue(venue), question)(underlying, window, **limited)
         for underlying in underlyings or line.underlyings
     }
-    tables = [table for table in DAY_QUESTIONS[question] if venue in offering(table)]
-    found = _bring(line, venue, question, tables, asked, window)
+    found = _bring(line, venue, question, DAY_QUESTIONS[question], asked, window)
     if question == TRADES.name:
         continuity.settle(line.location, TRADES, venue, [day])
     return found
