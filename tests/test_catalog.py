@@ -134,6 +134,19 @@ def test_coverage_and_gaps_of_a_revised_unit_are_those_that_counted_then(locatio
             assert connection.execute(asked).fetchall() == gaps
 
 
+def test_a_revision_tells_what_was_and_what_took_its_place(location):
+    first, second = NOW + timedelta(hours=1), NOW + timedelta(hours=2)
+    small_world.commit_trades(location, 5, at=first)
+    small_world.commit_trades(location, 4, at=second)
+    columns = "unit, committed_at, revised_at, row_count_before, row_count_after"
+    at = [moment.replace(tzinfo=None) for moment in (NOW, first, second)]
+    rows = [(small_world.BTC, at[0], at[1], 3, 5), (small_world.BTC, at[1], at[2], 5, 4)]
+    for by, expected in (("", rows), (first.isoformat(), rows[:1]), (NOW.isoformat(), [])):
+        with mounted(location, by) as connection:
+            asked = f"select {columns} from ops_source.revisions"
+            assert connection.execute(asked).fetchall() == expected
+
+
 def test_a_manifest_without_former_units_is_read(location):
     (path,) = location.lake.glob("trades/*/*/manifest.json")
     found = json.loads(path.read_text())

@@ -111,6 +111,7 @@ def ops_frames(
     found = {
         "manifest": [r for m in held for r in _parts(m, by)],
         "coverage": [r for m in held for r in _units(m, by)],
+        "revisions": [r for m in held for r in _revisions(m, by)],
         "gaps": [r for m in held for r in _gaps(m, by)],
         "quality": [r for m in held for r in _checks(m, by)],
     }
@@ -175,6 +176,29 @@ def _units(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
             "raw_sha256": ",".join(unit.raw),
             "committed_at": unit.committed_at,
         }
+
+
+def _revisions(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
+    """What took a unit's place is the unit of that name committed at the same instant."""
+    held = (*manifest.former_units, *manifest.units)
+    following = {(unit.name, unit.committed_at): unit for unit in held}
+    for unit in manifest.former_units:
+        after = following[unit.name, unit.removed_at]
+        if _known(unit.removed_at, by):
+            yield _partition(manifest.partition) | {
+                "instrument_id": unit.instrument_id,
+                "unit": unit.name,
+                "committed_at": unit.committed_at,
+                "revised_at": unit.removed_at,
+                "status_before": unit.status,
+                "status_after": after.status,
+                "row_count_before": unit.rows,
+                "row_count_after": after.rows,
+                "source_before": unit.source,
+                "source_after": after.source,
+                "raw_sha256_before": ",".join(unit.raw),
+                "raw_sha256_after": ",".join(after.raw),
+            }
 
 
 def _gaps(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:

@@ -587,6 +587,32 @@ OPS_COVERAGE = Table(
         Column("committed_at", INSTANT, "When the unit was committed, UTC."),
     ),
 )
+OPS_REVISIONS = Table(
+    "revisions",
+    "unit that a later commit replaced, for each time it did",
+    ("table_name", "venue", "day_at", "unit", "committed_at", "revised_at"),
+    "revised_at",
+    ("table_name", "venue", "day_at", "unit", "revised_at", "committed_at"),
+    (
+        TABLE_NAME,
+        VENUE,
+        DAY_AT,
+        INSTRUMENT_ID.optional(
+            "Instrument of the unit; NULL for snapshots, whole answers and portfolios."
+        ),
+        UNIT,
+        Column("committed_at", INSTANT, "When what was replaced had been committed, UTC."),
+        Column("revised_at", INSTANT, "When it was replaced, UTC."),
+        Column("status_before", pl.String, "Status of what was replaced."),
+        Column("status_after", pl.String, "Status of what took its place."),
+        Column("row_count_before", pl.Int64, "Rows that were replaced.", low=0),
+        Column("row_count_after", pl.Int64, "Rows that took their place.", low=0),
+        Column("source_before", pl.String, "Source of what was replaced."),
+        Column("source_after", pl.String, "Source of what took its place."),
+        Column("raw_sha256_before", pl.String, "Digests of its raw inputs, comma-separated."),
+        Column("raw_sha256_after", pl.String, "Digests of the new raw inputs, comma-separated."),
+    ),
+)
 OPS_GAPS = Table(
     "gaps",
     "known hole in the data",
@@ -703,6 +729,7 @@ OPS_GENERATIONS = Table(
 OPS: tuple[Table, ...] = (
     OPS_MANIFEST,
     OPS_COVERAGE,
+    OPS_REVISIONS,
     OPS_GAPS,
     OPS_QUALITY,
     OPS_QUARANTINE,
