@@ -16,11 +16,12 @@ from assets.publishing import generation
 from assets.schedules import tick_config
 from assets.snapshots import SNAPSHOT_ASSETS, tick
 from assets.transform import models
-from pipelines.live import DAY_QUESTIONS
+from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS
 from pipelines.venues import offering
 from warehouse.lake import Partition, read_manifest
 from warehouse.location import Location
 
+TABLES = (*DAY_QUESTIONS, *SNAPSHOT_QUESTIONS)
 Progress = Callable[[str, int, int], None]
 
 QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -36,10 +37,10 @@ class Brought:
     errors: tuple[str, ...]
 
 
-def is_held(location: Location, venue: str, day: date) -> bool:
-    """Whether every day table that the venue offers is held, and proven whole."""
+def is_held(location: Location, venue: str, day: date, tables: Collection[str] = TABLES) -> bool:
+    """Whether each of the day tables that the venue offers is held, and proven whole."""
     for question in DAY_QUESTIONS:
-        if venue in offering(question):
+        if question in tables and venue in offering(question):
             units = read_manifest(location, Partition(question, venue, day)).units
             if not units or any(unit.status != "complete" for unit in units):
                 return False
@@ -51,6 +52,7 @@ def bring_days(
     days: Sequence[date],
     *,
     venues: Collection[str] = VENUES,
+    tables: Collection[str] = TABLES,
     progress: Progress | None = None,
 ) -> list[Brought]:
     """Ask for days that are over, passing over what is held complete; nothing raises.
@@ -60,10 +62,10 @@ def bring_days(
     wanted = [(venue, day) for day in sorted(days) for venue in sorted(venues)]
     found: list[Brought] = []
     for venue, day in wanted:
-        if is_held(live.location, venue, day):
+        if is_held(live.location, venue, day, tables):
             found.append(Brought(venue, day, was_held=True, errors=()))
         else:
-            errors = tuple(bring(live, venue, day))
+            errors = tuple(bring(live, venue, day, tables))
             found.append(Brought(venue, day, was_held=False, errors=errors))
         if progress:
             progress(f"{venue} {day}", len(found), len(wanted))
@@ -95,12 +97,13 @@ def build_and_publish(live: LiveLine) -> list[str]:
     return materialize([models, generation], live, None)
 
 
-def bring(live: LiveLine, venue: str, day: date) -> Iterator[str]:
-    """Ask for all that a venue has of a day, whether it is held or not; a line for each failure."""
+def bring(live: LiveLine, venue: str, day: date, tables: Collection[str] = TABLES) -> Iterator[str]:
+    """Ask for what a venue has of a day, whether it is held or not; a line for each failure."""
     for asset in (*DAY_ASSETS, *SNAPSHOT_ASSETS):
         key = key_of(venue, day)
         partitions = asset.partitions_def
-        if partitions and partitions.has_partition_key(key):
+        is_wanted = any(asset_key.path[-1] in tables for asset_key in asset.keys)
+        if is_wanted and partitions and partitions.has_partition_key(key):
             yield from materialize([asset], live, key)
 
 

@@ -1,5 +1,6 @@
 """Who answers a run, and how does time pass meanwhile? Real venues, or the embedded market."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from pipelines.live import PROMPT
 from pipelines.settings import Settings
 from pipelines.simulator.embedded import Embedded, embedded
 from pipelines.transport import Transport
-from warehouse.location import Clock, Location, World
+from warehouse.location import Clock, Location, World, WrongWorld, write_durably
+
+NOTE = "market.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ def simulated(
     """The embedded market from `at` on. Raises as `embedded`, and `WrongWorld`."""
     world = World("simulator", seed=seed)
     location.claim(world)
+    _note(location, {"size": size, "faults": faults})
     with (
         embedded(location, seed=seed, size=size, faults=faults, at=at) as market,
         market.transport() as transport,
@@ -97,6 +101,47 @@ def real(
                 retries=False,
             )
         )
+
+
+@contextmanager
+def again(location: Location, *, clock: Clock, underlyings: tuple[str, ...]) -> Iterator[Feed]:
+    """The world that the folder holds, by the clock; the venues themselves where it is empty.
+
+    The embedded market is the one that was asked last.
+    """
+    world, every = location.world(), timedelta(seconds=Settings().snapshot_every_s)
+    if world is None or world.origin == "real" or world.seed is None:
+        with real(location, clock=clock, underlyings=underlyings, every=every) as feed:
+            yield feed
+        return
+    asked = _noted(location)
+    with simulated(
+        location,
+        seed=world.seed,
+        size=float(asked["size"]),
+        faults=str(asked["faults"]),
+        at=clock(),
+        underlyings=underlyings,
+        every=every,
+    ) as feed:
+        yield feed
+
+
+def _note(location: Location, asked: dict[str, float | str]) -> None:
+    """Which market was asked: its seed stands in the world's name."""
+    location.market.mkdir(parents=True, exist_ok=True)
+    write_durably(location.market / NOTE, json.dumps(asked).encode())
+
+
+def _noted(location: Location) -> dict[str, float | str]:
+    path = location.market / NOTE
+    try:
+        found: dict[str, float | str] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise WrongWorld(
+            f"{location.root}: holds a market of files, which cannot be asked again"
+        ) from None
+    return found
 
 
 def _settings(own: Settings, underlyings: tuple[str, ...], every: timedelta) -> Settings:

@@ -33,6 +33,14 @@ class Hole:
         return next((q for q, tables in DAY_QUESTIONS.items() if table in tables), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Which holes are no more, and why the others are left."""
+
+    filled: tuple[Hole, ...]
+    left: tuple[tuple[Hole, str], ...]
+
+
 def holes(location: Location, days: Collection[date] | None = None) -> list[Hole]:
     """Every unit that is a gap, of `days` or of all there are, in the order of their partitions."""
     return [
@@ -53,10 +61,23 @@ def ask_again(line: Line, found: Iterable[Hole]) -> list[TableReport]:
     return reports
 
 
-def is_open(location: Location, hole: Hole) -> bool:
-    """Whether it is a hole still."""
-    unit = read_manifest(location, hole.partition).unit(hole.unit.name)
-    return unit is not None and unit.status == "gap"
+def repair(line: Line) -> Repaired:
+    """Ask again for every hole that can be filled."""
+    found = holes(line.location)
+    ask_again(line, found)
+    now = [(hole, _unit_now(line.location, hole)) for hole in found]
+    return Repaired(
+        filled=tuple(hole for hole, unit in now if unit.status != "gap"),
+        left=tuple(
+            (hole, hole.hopeless or f"asked again, and still: {unit.proof}")
+            for hole, unit in now
+            if unit.status == "gap"
+        ),
+    )
+
+
+def _unit_now(location: Location, hole: Hole) -> Unit:
+    return read_manifest(location, hole.partition).unit(hole.unit.name) or hole.unit
 
 
 def _ask(

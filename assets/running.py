@@ -8,21 +8,20 @@ On the embedded market time is stepped from one to the next. Real venues have on
 a day that is past the states are gaps.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from assets import backfill, repairing
+from assets import backfill, held, repairing
 from assets.feeding import Feed
+from assets.held import Held
 from assets.partitions import VENUES
 from pipelines.ingest import ImportReport, import_paths
-from pipelines.live import UNAVAILABLE
 from pipelines.venues.base import DAY
 from warehouse import publish as publishing
 from warehouse.location import Location
-from warehouse.manifest import Gap, Manifest, manifests
+from warehouse.manifest import manifests
 from warehouse.publish import Generation
 
 Progress = Callable[[str, int, int], None]
@@ -30,33 +29,20 @@ Progress = Callable[[str, int, int], None]
 DUE = timedelta(minutes=40)  # after midnight a venue has the day before together
 PATIENCE = timedelta(seconds=130)  # longer than a ban without a term, shorter than a state is fresh
 TICK_ATTEMPTS, MENDING_PASSES = 3, 3
-OK, INCOMPLETE, VENUE_UNAVAILABLE = 0, 1, 69
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A known hole and where it is."""
-
-    table: str
-    venue: str
-    gap: Gap
+OK, FAILED = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What days came to, as the lake has it: rows by table, units by status, holes.
-
-    `revised` counts units whose rows had been others, `asked_again` those that were missing at
-    first. `generation` is None where nothing was built: nothing is held, or `errors` say why.
+    """What days came to. `revised` counts units whose rows had been others, `asked_again` those
+    that were missing at first. `generation` is None where nothing was built: nothing is held, or
+    `errors` say why.
     """
 
     days: tuple[date, ...]
-    rows: dict[str, int]
-    units: dict[str, int]
-    gaps: tuple[Found, ...]
+    held: Held
     revised: int
     asked_again: int
-    failed_checks: tuple[str, ...]
     errors: tuple[str, ...]
     imported: ImportReport | None
     generation: Generation | None
@@ -85,7 +71,7 @@ def run(
 ) -> RunReport:
     """Let `days` pass, then build and publish once. What goes wrong is told, not raised."""
     location = feed.live.location
-    before = _former(location, days)
+    before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
     for day in days:
         _take(feed, day, every, steps)
@@ -102,14 +88,18 @@ def run(
     steps.begin("build and publish")
     errors = backfill.build_and_publish(feed.live) if _is_anything_held(location) else []
     generation = publishing.current(location) if not errors else None
-    return _report(
-        location,
-        days,
-        _former(location, days) - before,
-        asked_again,
-        imported,
-        errors,
-        generation,
+    found = held.of(location, days)
+    told = (*found.unavailable, *(imported.errors if imported else ()), *errors)
+    codes = (found.exit_code, imported.exit_code if imported else OK, FAILED if errors else OK)
+    return RunReport(
+        days=tuple(days),
+        held=found,
+        revised=held.replaced(location, days) - before,
+        asked_again=asked_again,
+        errors=told,
+        imported=imported,
+        generation=generation,
+        exit_code=max(codes),
     )
 
 
@@ -162,65 +152,6 @@ def _import(feed: Feed, days: Sequence[date], portfolio: Path | None) -> ImportR
 
 def _is_anything_held(location: Location) -> bool:
     return any(part.rows for manifest in manifests(location) for part in manifest.current_parts())
-
-
-# ---------- what came of it
-def _report(
-    location: Location,
-    days: Sequence[date],
-    revised: int,
-    asked_again: int,
-    imported: ImportReport | None,
-    errors: Sequence[str],
-    generation: Generation | None,
-) -> RunReport:
-    rows, units = Counter[str](), Counter[str]()
-    gaps, failed = list[Found](), set[str]()
-    for manifest in _of(location, days):
-        place = manifest.partition
-        rows[place.table] += sum(part.rows for part in manifest.current_parts())
-        units.update(unit.status for unit in manifest.units)
-        gaps += [Found(place.table, place.venue, gap) for u in manifest.units for gap in u.gaps]
-        failed |= {
-            f"{place.name}: {check.source_path}: {check.expectation}: {check.reason}"
-            for check in manifest.checks
-            if check.is_blocking and not check.is_passed
-        }
-    unavailable = [f for f in gaps if f.gap.cause == UNAVAILABLE]
-    told = dict.fromkeys(f"{f.venue} {f.table}: {f.gap.detail}" for f in unavailable)
-    return RunReport(
-        days=tuple(days),
-        rows={table: count for table, count in sorted(rows.items()) if count},
-        units=dict(sorted(units.items())),
-        gaps=tuple(gaps),
-        revised=revised,
-        asked_again=asked_again,
-        failed_checks=tuple(sorted(failed)),
-        errors=(*told, *(imported.errors if imported else ()), *errors),
-        imported=imported,
-        generation=generation,
-        exit_code=max(
-            imported.exit_code if imported else OK,
-            INCOMPLETE if units["gap"] or failed or errors else OK,
-            VENUE_UNAVAILABLE if unavailable else OK,
-        ),
-    )
-
-
-def _former(location: Location, days: Sequence[date]) -> int:
-    """How many units of these days were replaced by others so far. Lists of instruments replace
-    what their names had said; that is no revision of the venue's."""
-    return sum(
-        1
-        for manifest in _of(location, days)
-        if manifest.partition.table != "instruments"
-        for unit in manifest.former_units
-        if unit.rows
-    )
-
-
-def _of(location: Location, days: Sequence[date]) -> list[Manifest]:
-    return [manifest for manifest in manifests(location) if manifest.partition.day in days]
 
 
 # ---------- the calendar
