@@ -56,7 +56,8 @@ def slice_variance(
     """Model-free total variance of slices, and the share of it from k_low to k_high.
 
     `params` is one slice or an array of five rows, which broadcasts with the others. Wings are the
-    slice's own; `has_flat_wings` freezes total variance beyond k_low and k_high instead. A wing
+    slice's own, which a fit to one side's quotes can make absurd; `has_flat_wings` freezes total
+    variance beyond k_low and k_high instead, as an index should. A wing
     whose integral does not settle within abs(k) of 2000 is `UNBOUNDED`: its slope is near 2.
     ValueError if k_low is above k_high.
 
