@@ -4,6 +4,7 @@ The command line calls this: no daemon, no queue, no event log that stays.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -80,47 +81,68 @@ def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> 
     return take([start + n * every for n in range(count)], live)
 
 
-def take(instants: Sequence[datetime], live: LiveLine) -> list[str]:
+def take(
+    instants: Sequence[datetime], live: LiveLine, instance: dg.DagsterInstance | None = None
+) -> list[str]:
     """Take the states of all venues at these instants; what failed is told, a line each."""
-    with dg.DagsterInstance.ephemeral() as instance:
+    with _open(instance) as log:
         result = tick.execute_in_process(
             run_config={**tick_config(list(instants)), **QUIETLY},
             resources={"live": live},
-            instance=instance,
+            instance=log,
             raise_on_error=False,
         )
     return _errors(result)
 
 
-def build_and_publish(live: LiveLine) -> list[str]:
+def build_and_publish(live: LiveLine, instance: dg.DagsterInstance | None = None) -> list[str]:
     """Bring the marts up to date and publish them; what failed is told, a line each."""
-    return materialize([models, generation], live, None)
+    return materialize([models, generation], live, None, instance)
 
 
-def bring(live: LiveLine, venue: str, day: date, tables: Collection[str] = TABLES) -> Iterator[str]:
+def bring(
+    live: LiveLine,
+    venue: str,
+    day: date,
+    tables: Collection[str] = TABLES,
+    instance: dg.DagsterInstance | None = None,
+) -> Iterator[str]:
     """Ask for what a venue has of a day, whether it is held or not; a line for each failure."""
     for asset in (*DAY_ASSETS, *SNAPSHOT_ASSETS):
         key = key_of(venue, day)
         partitions = asset.partitions_def
         is_wanted = any(asset_key.path[-1] in tables for asset_key in asset.keys)
         if is_wanted and partitions and partitions.has_partition_key(key):
-            yield from materialize([asset], live, key)
+            yield from materialize([asset], live, key, instance)
 
 
 def materialize(
-    assets: Sequence[dg.AssetsDefinition], live: LiveLine, key: dg.MultiPartitionKey | None
+    assets: Sequence[dg.AssetsDefinition],
+    live: LiveLine,
+    key: dg.MultiPartitionKey | None,
+    instance: dg.DagsterInstance | None = None,
 ) -> list[str]:
     """Run the assets in this process; a line for each step that failed."""
-    with dg.DagsterInstance.ephemeral() as instance:
+    with _open(instance) as log:
         result = dg.materialize(
             assets,
             partition_key=key,
             resources={"live": live},
-            instance=instance,
+            instance=log,
             run_config=QUIETLY,
             raise_on_error=False,
         )
     return _errors(result)
+
+
+@contextmanager
+def _open(instance: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
+    """The instance that is given, or one of its own, which takes a moment to make."""
+    if instance is not None:
+        yield instance
+        return
+    with dg.DagsterInstance.ephemeral() as own:
+        yield own
 
 
 def _errors(result: dg.ExecuteInProcessResult) -> list[str]:

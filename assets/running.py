@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+import dagster as dg
+
 from assets import backfill, held, repairing
 from assets.feeding import Feed
 from assets.held import Held
@@ -73,20 +75,22 @@ def run(
     location = feed.live.location
     before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
-    for day in days:
-        _take(feed, day, every, steps)
-        feed.reach(_due(day))
-        for asked in (day, day - DAY):
-            if asked in days:
-                _pull(feed, asked, steps)
-    if feed.is_stepped:
-        feed.reach(_due(days[-1] + DAY))
-        _pull(feed, days[-1], steps)
-    asked_again = _mend(feed, days)
-    steps.begin("portfolio")
-    imported = _import(feed, days, portfolio)
-    steps.begin("build and publish")
-    errors = backfill.build_and_publish(feed.live) if _is_anything_held(location) else []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for day in days:
+            _take(feed, day, every, steps, instance)
+            feed.reach(_due(day))
+            for asked in (day, day - DAY):
+                if asked in days:
+                    _pull(feed, asked, steps, instance)
+        if feed.is_stepped:
+            feed.reach(_due(days[-1] + DAY))
+            _pull(feed, days[-1], steps, instance)
+        asked_again = _mend(feed, days)
+        steps.begin("portfolio")
+        imported = _import(feed, days, portfolio)
+        steps.begin("build and publish")
+        is_held = _is_anything_held(location)
+        errors = backfill.build_and_publish(feed.live, instance) if is_held else []
     generation = publishing.current(location) if not errors else None
     found = held.of(location, days)
     told = (*found.unavailable, *(imported.errors if imported else ()), *errors)
@@ -104,22 +108,24 @@ def run(
 
 
 # ---------- the steps
-def _take(feed: Feed, day: date, every: timedelta, steps: _Steps) -> None:
+def _take(
+    feed: Feed, day: date, every: timedelta, steps: _Steps, instance: dg.DagsterInstance
+) -> None:
     """The day's states, each asked for again while it can still be had."""
     for at in _ticks(day, every):
         if not feed.reach(at):
             continue
         steps.begin(f"{at:%Y-%m-%d %H:%M}")
         for attempt in range(TICK_ATTEMPTS):
-            errors = backfill.take([at], feed.live)
+            errors = backfill.take([at], feed.live, instance)
             if not errors or attempt + 1 == TICK_ATTEMPTS or not feed.wait(PATIENCE):
                 break
 
 
-def _pull(feed: Feed, day: date, steps: _Steps) -> None:
+def _pull(feed: Feed, day: date, steps: _Steps, instance: dg.DagsterInstance) -> None:
     for venue in VENUES:
         steps.begin(f"{venue} {day}")
-        for _ in backfill.bring(feed.live, venue, day):
+        for _ in backfill.bring(feed.live, venue, day, instance=instance):
             pass  # what failed is in the lake: gaps, and checks that did not pass
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import duckdb
 import typer
@@ -31,6 +31,11 @@ Data = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Results as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Errors only, beside what was asked for.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="UTC date or time in the past.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the embedded market.")]
+Size = Annotated[float, typer.Option("--size", min=0.001, help="Prints, as a share of a full day.")]
+Underlyings = Annotated[
+    list[str] | None, typer.Option("--underlying", help="A coin: BTC; all if absent.")
+]
 Faults = Annotated[
     str, typer.Option("--faults", help="What goes wrong on the wire: 429:0.02,html:0.01,late:0.001")
 ]
@@ -149,12 +154,27 @@ def status(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> No
 
 
 @app.command()
-def gaps(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """List known holes, and units whose wholeness is not proven."""
+def gaps(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Ask the venues again for those that they may fill.")
+    ] = False,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List known holes, and units whose wholeness is not proven; or repair them."""
     from hedgehouse.reporting import gap_fields, gap_text
 
-    fields = gap_fields(_location(data))
-    _voice(as_json, quiet).answer(fields, gap_text(fields))
+    voice, location = _voice(as_json, quiet), _location(data)
+    if repair:
+        from hedgehouse import asking
+        from hedgehouse.arrivals import repair_fields, repair_text
+
+        repaired = asking.repair(location, clock=now)
+        voice.result(repair_fields(repaired), repair_text(repaired))
+        return
+    fields = gap_fields(location)
+    voice.answer(fields, gap_text(fields))
 
 
 @app.command()
@@ -243,12 +263,93 @@ def contract(
     return console.FAILED if stale else 0
 
 
+@app.command("run")
+def run_(
+    source: Annotated[Literal["simulator", "live"], typer.Option("--source", help="Who is asked.")],
+    on_date: Annotated[str, typer.Option("--date", help="The first UTC day.")],
+    count: Annotated[int, typer.Option("--days", min=1, help="How many days.")] = 1,
+    underlying: Underlyings = None,
+    seed: Seed = 1,
+    size: Size = 1.0,
+    portfolio: Annotated[
+        Path | None,
+        typer.Option(
+            "--portfolio", help="Positions and balances; the embedded market has its own."
+        ),
+    ] = None,
+    faults: Faults = "",
+    every: Annotated[
+        int | None,
+        typer.Option("--every", help="Minutes between snapshots: 60 of the simulator, live 5."),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Let days arrive from the venues, or from the embedded market; then build and publish."""
+    from hedgehouse import asking
+    from hedgehouse.arrivals import run_fields, run_text
+
+    voice, location = _voice(as_json, quiet), _location(data)
+    wanted = asking.asked(
+        source,
+        _day(on_date),
+        count,
+        underlyings=underlying or (),
+        every_minutes=every,
+        seed=seed,
+        size=size,
+        faults=faults,
+        portfolio=portfolio,
+        clock=now,
+    )
+    with voice.progress("run") as progress:
+        report, share = asking.run(location, wanted, clock=now, progress=progress)
+    for error in report.errors:
+        console.write_error(error)
+    voice.result(run_fields(report, share), run_text(report, share))
+    return report.exit_code
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Option("--from", help="The first UTC day.")],
+    last: Annotated[str, typer.Option("--to", help="The last UTC day.")],
+    venue: Annotated[
+        list[str] | None, typer.Option("--venue", help="A venue; all if absent.")
+    ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option("--table", help="A lake table; all if absent.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Ask the venues for days that are not held complete."""
+    from hedgehouse import asking
+    from hedgehouse.arrivals import backfill_fields, backfill_text
+
+    voice = _voice(as_json, quiet)
+    days = asking.known_days(_day(first), _day(last), now)
+    with voice.progress("backfill") as progress:
+        brought, held = asking.bring(
+            _location(data),
+            days,
+            venues=venue or (),
+            tables=table or (),
+            clock=now,
+            progress=progress,
+        )
+    for error in dict.fromkeys(line for one in brought for line in one.errors):
+        console.write_error(error)
+    voice.result(backfill_fields(brought, held), backfill_text(brought, held))
+    return held.exit_code
+
+
 @app.command()
 def demo(
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the market.")] = 1,
-    size: Annotated[
-        float, typer.Option("--size", min=0.001, help="Prints, as a share of a full day.")
-    ] = 1.0,
+    seed: Seed = 1,
+    size: Size = 1.0,
     data: Data = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -267,10 +368,8 @@ def simulate(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65_535, help="Port on 127.0.0.1; 0 takes any.")
     ] = 8931,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the market.")] = 1,
-    size: Annotated[
-        float, typer.Option("--size", min=0.001, help="Prints, as a share of a full day.")
-    ] = 1.0,
+    seed: Seed = 1,
+    size: Size = 1.0,
     on_date: Annotated[
         str | None, typer.Option("--date", help="Day on which it is now there; today if absent.")
     ] = None,
