@@ -20,25 +20,29 @@ FAR = 100.0  # reach of the grids in windows; further out both slices are straig
 
 
 @kernel
-def calendar_slack(earlier: Floats, later: Floats) -> tuple[float, float]:
-    """Least w2 - w1 over all k, and the lesser excess of the later slice's wing slopes.
+def calendar_slack(earlier: Floats, later: Floats) -> tuple[float, float, float]:
+    """Least w2 - w1 over all k, that k, and the lesser excess of the later slice's wing slopes.
 
-    The slices do not cross if and only if neither is below zero. NaN, NaN where a parameter is NaN.
+    The slices do not cross if and only if neither slack is below zero. NaN where a parameter is.
     """
     right = later[1] * (1.0 + later[2]) - earlier[1] * (1.0 + earlier[2])
     left = later[1] * (1.0 - later[2]) - earlier[1] * (1.0 - earlier[2])
-    spread = max(derivatives(earlier, 0.0)[0], derivatives(later, 0.0)[0], 0.0)
-    reach = FAR * max(1.5, 6.0 * math.sqrt(spread))
-    least = min(least_on_grid(earlier, later, later, reach), limits(earlier, later, right, left))
-    least = min(least, least_on_grid(earlier, later, earlier, reach))
     wing = min(right, left)
-    return (least, wing) if math.isfinite(least + wing) else (math.nan, math.nan)
+    one = least_on_grid(earlier, later, later)
+    other = least_on_grid(earlier, later, earlier)
+    least, place = one if one[0] < other[0] else other
+    limit = limit_of_parallels(earlier, later, right, left)
+    if limit < least:
+        least, place = limit, math.inf
+    if not math.isfinite(least + wing):
+        return math.nan, math.nan, math.nan
+    return least, place, wing
 
 
 @kernel
-def limits(earlier: Floats, later: Floats, right: float, left: float) -> float:
-    """w2 - w1 at infinity where two wings are parallel; the level at k = 0 where none are."""
-    least = derivatives(later, 0.0)[0] - derivatives(earlier, 0.0)[0]
+def limit_of_parallels(earlier: Floats, later: Floats, right: float, left: float) -> float:
+    """w2 - w1 at infinity on a side where both wings have one slope; infinite where neither has."""
+    least = math.inf
     if right == 0.0:
         slope = later[1] * (1.0 + later[2])
         least = min(least, later[0] - earlier[0] - slope * (later[3] - earlier[3]))
@@ -49,40 +53,58 @@ def limits(earlier: Floats, later: Floats, right: float, left: float) -> float:
 
 
 @kernel
-def least_on_grid(earlier: Floats, later: Floats, bends: Floats, reach: float) -> float:
-    """Least w2 - w1 within `reach`, on a grid even in asinh((k - m)/sigma) of the slice `bends`."""
-    m, sigma = bends[3], max(bends[4], 1e-9)
-    u0, u1 = math.asinh((-reach - m) / sigma), math.asinh((reach - m) / sigma)
-    least, last, fell = math.inf, -reach, False
-    for i in range(POINTS):
-        k = m + sigma * math.sinh(u0 + (u1 - u0) * i / (POINTS - 1))
-        w1, slope1, _, _ = derivatives(earlier, k)
-        w2, slope2, _, _ = derivatives(later, k)
-        least = min(least, w2 - w1)
-        falls = slope2 < slope1
-        if fell and not falls:
-            least = min(least, refined_slack(earlier, later, last, k))
-        last, fell = k, falls
-    return least
+def far(one: Floats, other: Floats) -> float:
+    """Up to which abs(k) two slices are looked at."""
+    most = max(derivatives(one, 0.0)[0], derivatives(other, 0.0)[0], 0.0)
+    return FAR * max(1.5, 6.0 * math.sqrt(most))
 
 
 @kernel
-def refined_slack(earlier: Floats, later: Floats, low: float, high: float) -> float:
-    """w2 - w1 where its slope changes sign between `low` and `high`."""
+def least_on_grid(earlier: Floats, later: Floats, bends: Floats) -> tuple[float, float]:
+    """Least w2 - w1 and its k, on a grid even in asinh((k - m)/sigma) of the slice `bends`."""
+    reach = far(earlier, later)
+    m, sigma = bends[3], max(bends[4], 1e-9)
+    u0, u1 = math.asinh((-reach - m) / sigma), math.asinh((reach - m) / sigma)
+    least, place, last, fell = math.inf, math.nan, -reach, False
+    for i in range(POINTS):
+        k = m + sigma * math.sinh(u0 + (u1 - u0) * i / (POINTS - 1))
+        slack, slope = gap(earlier, later, k)
+        if slack < least:
+            least, place = slack, k
+        if fell and slope >= 0.0:
+            at = flat_gap(earlier, later, last, k)
+            slack = gap(earlier, later, at)[0]
+            if slack < least:
+                least, place = slack, at
+        last, fell = k, slope < 0.0
+    return least, place
+
+
+@kernel
+def flat_gap(earlier: Floats, later: Floats, low: float, high: float) -> float:
+    """Where the slope of w2 - w1 changes sign between `low` and `high`."""
     for _ in range(50):
         middle = 0.5 * (low + high)
-        if derivatives(later, middle)[1] < derivatives(earlier, middle)[1]:
+        if gap(earlier, later, middle)[1] < 0.0:
             low = middle
         else:
             high = middle
-    k = 0.5 * (low + high)
-    return derivatives(later, k)[0] - derivatives(earlier, k)[0]
+    return 0.5 * (low + high)
 
 
 @kernel
-def calendar_slacks(earlier: Floats, later: Floats) -> tuple[Floats, Floats]:
+def gap(earlier: Floats, later: Floats, k: float) -> tuple[float, float]:
+    """w2 - w1 and its slope."""
+    w1, slope1, _, _ = derivatives(earlier, k)
+    w2, slope2, _, _ = derivatives(later, k)
+    return w2 - w1, slope2 - slope1
+
+
+@kernel
+def calendar_slacks(earlier: Floats, later: Floats) -> tuple[Floats, Floats, Floats]:
     """One pair of slices per row of two arrays of five columns."""
-    least, wing = np.empty(earlier.shape[0]), np.empty(earlier.shape[0])
-    for i in range(earlier.shape[0]):
-        least[i], wing[i] = calendar_slack(earlier[i], later[i])
-    return least, wing
+    n = earlier.shape[0]
+    least, place, wing = np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        least[i], place[i], wing[i] = calendar_slack(earlier[i], later[i])
+    return least, place, wing

@@ -1,4 +1,4 @@
-"""What slopes do the moments of a few variables give, without a library of linear algebra?"""
+"""What solves a small symmetric positive definite system of equations?"""
 
 import math
 
@@ -11,42 +11,27 @@ Floats = NDArray[np.float64]
 
 
 @kernel
-def solve(moment: Floats, slopes: Floats) -> None:
-    """Slopes of the last variable on the others by Cholesky, from sums of products.
+def solve_band(matrix: Floats, band: int, damping: float, x: Floats) -> None:
+    """Overwrite x by the solution of matrix y = x, by Cholesky; `matrix` is used up.
 
-    `moment` is square, its lower half filled; `slopes` has one entry less and is left as it is
-    where the others depend on each other.
+    Only its lower half within `band` of the diagonal is read. A pivot that rounding has made
+    negative counts as tiny.
     """
-    n = slopes.size
-    root = np.zeros((n, n))
-    for j in range(n):
-        for i in range(j + 1):
-            left = moment[j, i]
-            for m in range(i):
-                left -= root[j, m] * root[i, m]
-            if i < j:
-                root[j, i] = left / root[i, i]
-            elif left > 1e-12 * moment[j, j]:
-                root[j, j] = math.sqrt(left)
+    n = x.size
+    for a in range(n):
+        first = max(0, a - band)
+        for b in range(first, a + 1):
+            v = matrix[a, b]
+            for c in range(max(first, b - band), b):
+                v -= matrix[a, c] * matrix[b, c]
+            if b < a:
+                matrix[a, b] = v / matrix[b, b]
             else:
-                return
-    middle = np.empty(n)
-    for j in range(n):
-        middle[j] = moment[n, j]
-        for m in range(j):
-            middle[j] -= root[j, m] * middle[m]
-        middle[j] /= root[j, j]
-    for j in range(n - 1, -1, -1):
-        slopes[j] = middle[j]
-        for m in range(j + 1, n):
-            slopes[j] -= root[m, j] * slopes[m]
-        slopes[j] /= root[j, j]
-
-
-@kernel
-def product(x: Floats, y: Floats) -> float:
-    """Sum of x y. (numpy's dot would need a library at run time.)"""
-    total = 0.0
-    for i in range(x.size):
-        total += x[i] * y[i]
-    return total
+                matrix[a, a] = math.sqrt(max(v + damping * v, 1e-300))
+        for c in range(first, a):
+            x[a] -= matrix[a, c] * x[c]
+        x[a] /= matrix[a, a]
+    for a in range(n - 1, -1, -1):
+        for c in range(a + 1, min(a + band + 1, n)):
+            x[a] -= matrix[c, a] * x[c]
+        x[a] /= matrix[a, a]

@@ -54,41 +54,55 @@ def density_slope(p: Floats, k: float) -> float:
 def minimum_of_g(p: Floats) -> float:
     """Least g for k within max(1.5, 6 sd) of the forward and in the limit of both wings.
 
-    NaN where total variance is not above zero. The grid is even in asinh((k - m)/sigma), so that it
-    is fine where the slice bends; where g' turns from falling to rising it is refined by bisection.
+    NaN where total variance is not above zero.
+    """
+    return lowest_g(p, 1.0)[0]
+
+
+@kernel
+def lowest_g(p: Floats, windows: float) -> tuple[float, float]:
+    """The least g up to that many windows, and the k it is at: infinite in the limit of a wing.
+
+    The grid is even in asinh((k - m)/sigma), so that it is fine where the slice bends; where g'
+    turns from falling to rising it is refined by bisection.
     """
     w0 = derivatives(p, 0.0)[0]
     if not w0 > 0.0:
-        return math.nan
-    span = max(1.5, 6.0 * math.sqrt(w0))
+        return math.nan, math.nan
+    span = windows * max(1.5, 6.0 * math.sqrt(w0))
     m, sigma = p[3], max(p[4], 1e-9)
     u0, u1 = math.asinh((-span - m) / sigma), math.asinh((span - m) / sigma)
     k = np.empty(POINTS)
-    least = min(wing_limit(p[1] * (1.0 - p[2])), wing_limit(p[1] * (1.0 + p[2])))
+    left, right = wing_limit(p[1] * (1.0 - p[2])), wing_limit(p[1] * (1.0 + p[2]))
+    least, place = (left, -math.inf) if left < right else (right, math.inf)
     for i in range(POINTS):
         k[i] = m + sigma * math.sinh(u0 + (u1 - u0) * i / (POINTS - 1))
         g = density_sign(p, k[i])
         if math.isnan(g):
-            return math.nan
-        least = min(least, g)
+            return math.nan, math.nan
+        if g < least:
+            least, place = g, k[i]
     falls = density_slope(p, k[0]) < 0.0
     for i in range(1, POINTS):
         fell, falls = falls, density_slope(p, k[i]) < 0.0
         if fell and not falls:
-            least = min(least, refined(p, k[i - 1], k[i]))
-    return least
+            at = flat_place(p, k[i - 1], k[i])
+            g = density_sign(p, at)
+            if g < least:
+                least, place = g, at
+    return least, place
 
 
 @kernel
-def refined(p: Floats, low: float, high: float) -> float:
-    """g where g' changes sign between `low` and `high`."""
+def flat_place(p: Floats, low: float, high: float) -> float:
+    """Where g' changes sign between `low` and `high`."""
     for _ in range(50):
         middle = 0.5 * (low + high)
         if density_slope(p, middle) < 0.0:
             low = middle
         else:
             high = middle
-    return density_sign(p, 0.5 * (low + high))
+    return 0.5 * (low + high)
 
 
 @kernel

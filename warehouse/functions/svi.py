@@ -3,6 +3,7 @@
 Parameters are in the order a, b, rho, m, sigma; how they are found stands in calibration.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions import calibration
+from warehouse.functions import repair as repairing
 from warehouse.functions.crossings import calendar_slacks
 from warehouse.functions.slices import density_sign, log_strikes_of_delta
 
@@ -43,6 +45,25 @@ class SviFit:
     status: SviStatus
 
 
+class RepairStatus(IntEnum):
+    """What was done to a slice; its numbers are NaN where there was none."""
+
+    CLEAN = repairing.CLEAN
+    REFITTED = repairing.REFITTED
+    REPLACED = repairing.REPLACED
+    NO_SLICE = repairing.NO_SLICE
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One row of `params` per expiry, as given, and by how much its volatilities changed."""
+
+    params: Floats
+    max_iv_change: Floats
+    rms_iv_change: Floats
+    status: tuple[RepairStatus, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class JumpWings:
     """The traders' parameters of a slice (Gatheral & Jacquier 2014), comparable between expiries.
@@ -73,6 +94,36 @@ def fit(k: ArrayLike, total_variance: ArrayLike, weight: ArrayLike, t_years: flo
     out, status = calibration.fit_many(x, w, q, ends, np.array([t_years], dtype=np.float64))
     rmse_iv, min_g, left, right = map(float, out[0, 5:])
     return SviFit(out[0, :5], rmse_iv, min_g, left, right, SviStatus(int(status[0])))
+
+
+def repair(
+    params: ArrayLike,
+    t_years: ArrayLike,
+    k: Sequence[ArrayLike],
+    total_variance: Sequence[ArrayLike],
+    weight: Sequence[ArrayLike],
+) -> Repair:
+    """The slices of one snapshot, one row and one list of quotes per expiry, without arbitrage.
+
+    `CLEAN`: there was none in any of them, and none changes. `REFITTED`: all were fitted again, to
+    the same quotes with the same weights, as raw SVI without arbitrage. `REPLACED`: that search
+    failed, and they are extended SSVI. Changes are over the strikes with a weight. A slice with a
+    NaN or without quotes is passed over as `NO_SLICE`.
+    """
+    raw = np.array(params, dtype=np.float64).reshape(-1, 5)
+    lists = [
+        [np.array(a, dtype=np.float64).ravel() for a in of] for of in (k, total_variance, weight)
+    ]
+    sizes = [[a.size for a in of] for of in lists]
+    t = np.array(t_years, dtype=np.float64).ravel()
+    if not sizes[0] == sizes[1] == sizes[2] or not raw.shape[0] == t.size == len(lists[0]):
+        raise ValueError(f"svi: {raw.shape[0]} slices, {t.size} times, quotes {sizes}")
+    x, w, q = (np.concatenate([np.empty(0), *of]) for of in lists)
+    ends = np.cumsum([0, *sizes[0]], dtype=np.int64)
+    whole = np.array([0, t.size], dtype=np.int64)
+    out, state = repairing.repair_many(raw, t, whole, x, w, q, ends)
+    status = tuple(RepairStatus(int(s)) for s in state)
+    return Repair(out[:, :5], out[:, 5], out[:, 6], status)
 
 
 def total_variance(params: ArrayLike, k: ArrayLike) -> Floats:
@@ -134,12 +185,14 @@ def jump_wings(params: ArrayLike, t_years: ArrayLike) -> JumpWings:
         )
 
 
-def calendar(earlier: ArrayLike, later: ArrayLike) -> tuple[Floats, Floats]:
-    """(least w2 - w1 over all k, lesser excess of the later wing slopes): arbitrage below zero.
+def calendar(earlier: ArrayLike, later: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """(least w2 - w1 over all k, that k, lesser excess of the later wing slopes) of two slices.
 
-    Each is one slice or an array of five rows; NaN, NaN where a parameter is NaN.
+    They do not cross if and only if neither slack is below zero. Each is one slice or an array of
+    five rows; NaN where a parameter is NaN.
     """
     rows = np.broadcast_arrays(*np.asarray(earlier, float), *np.asarray(later, float))
     flat = np.array([np.ravel(v) for v in rows]).T
-    least, wing = calendar_slacks(flat[:, :5].copy(), flat[:, 5:].copy())
-    return least.reshape(rows[0].shape), wing.reshape(rows[0].shape)
+    least, place, wing = calendar_slacks(flat[:, :5].copy(), flat[:, 5:].copy())
+    shape = rows[0].shape
+    return least.reshape(shape), place.reshape(shape), wing.reshape(shape)
