@@ -152,7 +152,7 @@ def level(theta: Floats, k: float, by: Floats) -> float:
     half, tilt = 0.5 * (theta[1] + theta[2]), 0.5 * (theta[1] - theta[2])
     by[0], by[1], by[2] = 1.0, 0.5 * (r + z), 0.5 * (r - z)
     by[3], by[4] = -tilt - half * z / r, half * sigma * sigma / r
-    return theta[0] + tilt * z + half * r
+    return float(theta[0] + tilt * z + half * r)
 
 
 @kernel
