@@ -36,7 +36,8 @@ MODEL_SOURCES = (
     "dbt/macros/**/*.sql",
     "dbt/seeds/*.csv",
     "warehouse/functions/*.py",
-    "warehouse/registry.py",
+    "warehouse/registry*.py",
+    "warehouse/arrow.py",
 )
 
 Progress = Callable[[str, int, int], None]

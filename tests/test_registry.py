@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from warehouse.functions import black, svi, vpin
+from warehouse.functions import black, grid, svi, vpin
 from warehouse.plugins.duckdb import Plugin, bind, sql_type
 from warehouse.registry import FUNCTIONS
 
@@ -143,6 +143,46 @@ def test_a_slice_is_read_at_strikes_deltas_and_the_forward(connection):
     assert shape["skew_slope"] == pytest.approx(-0.1752111, abs=5e-8)
     (impossible,) = row(connection, f"svi_delta_iv({VOGT}, 1, 1.5)")
     assert impossible == {"iv": None, "k": None}
+
+
+SURFACE = """[0.05, 0.2], [100, 101], [0.0005, null], [0.05, 0.1], [-0.3, -0.2], [0.01, 0.0],
+    [0.1, 0.3], [-1, -1], [0.05, 0.08]"""
+
+
+def test_a_surface_is_read_at_every_tenor_and_delta_and_says_between_which_slices(connection):
+    # The second slice has no level: tenors from 0.05 years on have none after them.
+    (cells,) = row(connection, f"surface_grid({SURFACE})")
+    assert len(cells) == 13 * 19
+    assert all(c["iv"] is None and c["is_extrapolated_strike"] is None for c in cells)
+    assert {(c["before_place"], c["after_place"]) for c in cells} == {(None, 1), (1, None)}
+    whole = SURFACE.replace("null", "0.006")
+    (cells,) = row(connection, f"surface_grid({whole})")
+    params = np.array([[0.0005, 0.006], [0.05, 0.1], [-0.3, -0.2], [0.01, 0.0], [0.1, 0.3]])
+    ends = [[0.05, 0.2], [100, 101], [-1, -1], [0.05, 0.08], [0, 2]]
+    expected = grid.grid(params, *ends)
+    assert [c["iv"] for c in cells] == [None if np.isnan(v) else v for v in expected.iv.ravel()]
+    thirty = [c for c in cells if c["tenor_days"] == 30]
+    assert [c["delta_bucket"] for c in thirty] == list(grid.CALL_DELTAS)
+    assert {(c["before_place"], c["after_place"]) for c in thirty} == {(1, 2)}
+    beyond = [c["is_extrapolated_strike"] for c in thirty]
+    assert beyond == [c["log_moneyness"] > 0.05 for c in thirty]
+    assert beyond[0] is True
+    assert beyond[-1] is False
+    (tenors,) = row(connection, f"surface_tenors({whole})")
+    (thirty_days,) = [t for t in tenors if t["tenor_days"] == 30]
+    at = list(grid.TENOR_DAYS).index(30)
+    assert thirty_days["atm_iv"] == expected.atm_iv[0, at]
+    assert thirty_days["call25_iv"] == thirty[4]["iv"]
+    assert thirty_days["put10_iv"] == thirty[17]["iv"]
+    assert thirty_days["skew_slope"] == expected.slope[0, at]
+    assert thirty_days["is_extrapolated_strike"] is True
+
+
+def test_a_surface_without_slices_has_no_list_of_cells(connection):
+    found = connection.execute(
+        f"""select surface_grid({", ".join(["x"] * 9)}) from (values ([0.1]), ([])) as t(x)"""
+    ).fetchall()
+    assert [len(cells) for (cells,) in found] == [13 * 19, 0]
 
 
 def test_parity_takes_missing_sides_as_null(connection):

@@ -9,94 +9,43 @@ Greeks come out of `black` per 1.00 of volatility and per year, out of here per 
 per calendar day.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from enum import IntEnum
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from warehouse.arrow import (
+    DAY,
+    DAYS,
+    FLAG,
+    FLAGS,
+    NUMBER,
+    NUMBERS,
+    TEXT,
+    WHOLE,
+    WHOLES,
+    Array,
+    Integers,
+    Lists,
+    SqlFunction,
+    calls_with,
+    declared,
+    list_of,
+    names_of,
+    nullable,
+    numbers,
+    ragged,
+    record,
+    record_type,
+)
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
-
-Array: TypeAlias = "pa.Array[Any]"
-Lists: TypeAlias = "pa.ListArray[Any]"
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from warehouse.registry_surfaces import SURFACES
 
 POINTS_OF_VOL = 100.0
 DAYS_A_YEAR = 365.0
-
-NUMBER, WHOLE, FLAG, TEXT, DAY = pa.float64(), pa.int64(), pa.bool_(), pa.string(), pa.date32()
-NUMBERS, WHOLES, FLAGS, DAYS = (pa.list_(t) for t in (NUMBER, WHOLE, FLAG, DAY))
-
-
-@dataclass(frozen=True, slots=True)
-class SqlFunction:
-    """One SQL function: `compute` takes and returns Arrow arrays of equal length."""
-
-    name: str
-    arguments: tuple[tuple[str, pa.DataType], ...]
-    returns: pa.DataType
-    doc: str
-    compute: Callable[..., Array]
-
-
-def record_type(*numbers: str, **others: pa.DataType) -> pa.StructType:
-    return pa.struct([*((name, NUMBER) for name in numbers), *others.items()])
-
-
-def numbers(column: Array) -> Floats:
-    """A writable copy, NULL as NaN."""
-    return np.array(column.cast(NUMBER).to_numpy(zero_copy_only=False), dtype=np.float64)
-
-
-def nullable(values: NDArray[Any], dtype: pa.DataType = NUMBER) -> Array:
-    """NaN becomes NULL."""
-    return pa.array(values, type=dtype, mask=np.isnan(values))
-
-
-def calls_with(is_call: Array, strike: Array) -> tuple[NDArray[np.bool_], Floats]:
-    """The flag, and the strike with NaN where the flag is NULL."""
-    known = is_call.is_valid().to_numpy(zero_copy_only=False)
-    flag = is_call.fill_null(False).to_numpy(zero_copy_only=False)
-    return flag, np.where(known, numbers(strike), np.nan)
-
-
-def names_of(status: type[IntEnum], codes: Sequence[int] | NDArray[np.int8]) -> Array:
-    """Lower-case names."""
-    names = pa.array([s.name.lower() for s in status])
-    return names.take(pa.array(codes, type=pa.int8()))
-
-
-def record(returns: pa.StructType, columns: "Sequence[Array | Floats]") -> Array:
-    arrays = [c if isinstance(c, pa.Array) else nullable(c) for c in columns]
-    return pa.StructArray.from_arrays(arrays, fields=list(returns))
-
-
-def ragged(name: str, lists: Sequence[Lists]) -> tuple[list[Array], Integers]:
-    """The values of list columns end to end and the offsets all share; a NULL list is empty."""
-    lengths = [pc.list_value_length(c).fill_null(0).to_numpy(zero_copy_only=False) for c in lists]
-    for other in lengths[1:]:
-        if (bad := np.flatnonzero(other != lengths[0])).size:
-            found = [int(n[bad[0]]) for n in lengths]
-            raise ValueError(f"{name}: lists of {found} values in one row, must be equally long")
-    offsets = np.zeros(len(lists[0]) + 1, dtype=np.int64)
-    np.cumsum(lengths[0], out=offsets[1:])
-    return [c.flatten() for c in lists], offsets
-
-
-def list_of(
-    rows_type: pa.StructType,
-    offsets: Integers,
-    columns: Sequence[Array],
-    is_null: "Array | None" = None,
-) -> Array:
-    rows = pa.StructArray.from_arrays(columns, fields=list(rows_type))
-    return pa.ListArray.from_arrays(pa.array(offsets, type=pa.int32()), rows, mask=is_null)
 
 
 # ---- options on a forward
@@ -263,23 +212,20 @@ def whalley_wilmott_half_width(*arguments: Array) -> Array:
     return nullable(bands.whalley_wilmott(*map(numbers, arguments)))
 
 
-def _numbers(*names: str) -> tuple[tuple[str, pa.DataType], ...]:
-    return tuple((name, NUMBER) for name in names)
-
-
 CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
+    *SURFACES,
     SqlFunction(
         "black_price",
-        (*_numbers("forward", "strike", "t_years", "vol"), *CALL),
+        (*declared("forward", "strike", "t_years", "vol"), *CALL),
         NUMBER,
         "Undiscounted Black (1976) price in the forward's currency.",
         black_price,
     ),
     SqlFunction(
         "black_implied_vol",
-        (*_numbers("price", "forward", "strike", "t_years"), *CALL),
+        (*declared("price", "forward", "strike", "t_years"), *CALL),
         IMPLIED,
         "Annualised implied volatility of an undiscounted price in the forward's currency. Status: "
         "ok, below_intrinsic, at_intrinsic, above_bound, no_quote, expired, not_finite.",
@@ -287,14 +233,14 @@ FUNCTIONS = (
     ),
     SqlFunction(
         "black_greeks",
-        (*_numbers("forward", "strike", "t_years", "vol"), *CALL),
+        (*declared("forward", "strike", "t_years", "vol"), *CALL),
         GREEKS,
         "Forward delta and gamma per 1 USD, vega per 0.01 of volatility, theta per calendar day.",
         black_greeks,
     ),
     SqlFunction(
         "svi_fit",
-        (("k", NUMBERS), ("total_variance", NUMBERS), ("weight", NUMBERS), ("t_years", NUMBER)),
+        (*declared("k", "total_variance", "weight", dtype=NUMBERS), *declared("t_years")),
         SVI_FIT,
         "Raw SVI slice of one expiry with its diagnosis; weight is 1/error of each volatility, 0 "
         "leaves a quote out. Status: ok, too_few_strikes, not_finite, not_positive, no_time, "
@@ -303,21 +249,21 @@ FUNCTIONS = (
     ),
     SqlFunction(
         "svi_total_variance",
-        _numbers(*SLICE, "k"),
+        declared(*SLICE, "k"),
         NUMBER,
         "Total variance of a raw SVI slice at log-moneyness k.",
         svi_total_variance,
     ),
     SqlFunction(
         "svi_delta_iv",
-        _numbers(*SLICE, "t_years", "call_delta"),
+        declared(*SLICE, "t_years", "call_delta"),
         DELTA_IV,
         "Volatility and log-moneyness where the slice's undiscounted forward call delta is given.",
         svi_delta_iv,
     ),
     SqlFunction(
         "svi_slope_curvature",
-        _numbers(*SLICE, "t_years"),
+        declared(*SLICE, "t_years"),
         SHAPE,
         "First and second derivative of volatility in log-moneyness at the forward.",
         svi_slope_curvature,
@@ -325,7 +271,7 @@ FUNCTIONS = (
     SqlFunction(
         "forward_parity",
         (
-            *((n, NUMBERS) for n in ("strike", "call_bid", "call_ask", "put_bid", "put_ask")),
+            *declared("strike", "call_bid", "call_ask", "put_bid", "put_ask", dtype=NUMBERS),
             ("is_coin", FLAG),
         ),
         PARITY,
@@ -346,7 +292,7 @@ FUNCTIONS = (
         (
             ("lots", WHOLES),
             ("is_buy", FLAGS),
-            *((n, WHOLE) for n in ("bucket_lots", "open_lots", "open_bucket_lots")),
+            *declared("bucket_lots", "open_lots", "open_bucket_lots", dtype=WHOLE),
         ),
         pa.list_(FRAGMENT),
         "Buckets touched by the prints of a day, the open one included; indices are list positions "
@@ -355,7 +301,7 @@ FUNCTIONS = (
     ),
     SqlFunction(
         "whalley_wilmott_half_width",
-        _numbers("forward", "gamma", "cost_rate", "risk_aversion", "t_years"),
+        declared("forward", "gamma", "cost_rate", "risk_aversion", "t_years"),
         NUMBER,
         "Half width in delta of the no-trade band; one-way cost, risk aversion per USD.",
         whalley_wilmott_half_width,

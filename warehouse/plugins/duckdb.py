@@ -10,7 +10,8 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from warehouse import catalog
-from warehouse.registry import FUNCTIONS, SqlFunction
+from warehouse.arrow import SqlFunction
+from warehouse.registry import FUNCTIONS
 
 SQL_NAMES = {
     pa.float64(): "DOUBLE",
