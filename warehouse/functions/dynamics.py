@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
-from warehouse.functions.linear import product, solve
+from warehouse.functions.moments import product, solve
 from warehouse.functions.slices import derivatives
 
 Floats = NDArray[np.float64]

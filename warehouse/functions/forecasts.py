@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
-from warehouse.functions.linear import solve
+from warehouse.functions.moments import solve
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
