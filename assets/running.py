@@ -75,6 +75,7 @@ def run(
     location = feed.live.location
     before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
+    missing = set[tuple[str, str]]()
     with dg.DagsterInstance.ephemeral() as instance:
         for day in days:
             _take(feed, day, every, steps, instance)
@@ -82,10 +83,11 @@ def run(
             for asked in (day, day - DAY):
                 if asked in days:
                     _pull(feed, asked, steps, instance)
+            missing |= _missing(location, days)
         if feed.is_stepped:
             feed.reach(_due(days[-1] + DAY))
             _pull(feed, days[-1], steps, instance)
-        asked_again = _mend(feed, days)
+        _mend(feed, days, missing)
         steps.begin("portfolio")
         imported = _import(feed, days, portfolio)
         steps.begin("build and publish")
@@ -99,7 +101,7 @@ def run(
         days=tuple(days),
         held=found,
         revised=held.replaced(location, days) - before,
-        asked_again=asked_again,
+        asked_again=len(missing),
         errors=told,
         imported=imported,
         generation=generation,
@@ -129,18 +131,22 @@ def _pull(feed: Feed, day: date, steps: _Steps, instance: dg.DagsterInstance) ->
             pass  # what failed is in the lake: gaps, and checks that did not pass
 
 
-def _mend(feed: Feed, days: Sequence[date]) -> int:
-    """Ask again for what is missing, a few times; how many units were asked for."""
-    asked = set()
+def _mend(feed: Feed, days: Sequence[date], missing: set[tuple[str, str]]) -> None:
+    """Ask again for what is missing still, a few times."""
     for _ in range(MENDING_PASSES if feed.is_stepped else 1):
         holes = [h for h in repairing.holes(feed.live.location, days) if h.is_repairable]
         if not holes:
             break
+        missing |= _missing(feed.live.location, days)
         feed.wait(PATIENCE)
-        asked |= {(hole.partition, hole.unit.name) for hole in holes}
         with feed.live.line() as line:
             repairing.ask_again(line, holes)
-    return len(asked)
+
+
+def _missing(location: Location, days: Sequence[date]) -> set[tuple[str, str]]:
+    """Units that can be asked for again, by partition and name."""
+    found = repairing.holes(location, days)
+    return {(hole.partition.name, hole.unit.name) for hole in found if hole.is_repairable}
 
 
 def _import(feed: Feed, days: Sequence[date], portfolio: Path | None) -> ImportReport | None:

@@ -354,7 +354,7 @@ def demo(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Write an embedded market as archive files, import, build and publish it."""
+    """Let a day of the embedded market arrive over the wire, with faults; build and publish."""
     from hedgehouse.demo import run_demo
 
     voice = _voice(as_json, quiet)

@@ -1,20 +1,23 @@
 """What does the product do, shown on an embedded market whose truth is known?"""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import polars as pl
 
-from assets.building import build
 from hedgehouse import Warehouse, connect
+from hedgehouse.arrivals import run_fields, run_text
+from hedgehouse.asking import HOURLY_MINUTES, asked, run
 from hedgehouse.console import Voice
-from hedgehouse.reporting import generation_fields, generation_text, import_fields, import_text
-from pipelines.ingest import ImportReport, import_paths
-from pipelines.simulator import market
-from pipelines.simulator.market import Market
-from warehouse.location import Clock, Location, World, WrongWorld
-from warehouse.publish import publish
+from pipelines.simulator.paths import DEFAULT_DAY
+from warehouse.location import Clock, Location
 
+# A few of each kind; late and corrected trades are there when the day is asked for again.
+FAULTS = (
+    "429:0.002,503:0.001,maintenance:0.001,html:0.002,truncated:0.002,empty:0.001,short:0.001,"
+    "reset:0.002,repeat:0.002,drop:0.002,reorder:0.001,late:0.0002,revised:0.0002"
+)
 _NEXT = "select * from options.skew where underlying = 'BTC' order by snapshot_at desc limit 5"
 _ORDER_COLUMNS = "as_of_at, portfolio_id, leg, action, explanation, block_reasons"
 
@@ -28,68 +31,88 @@ class Told:
     exit_code: int
 
 
-def run_demo(location: Location, *, seed: int, size: float, clock: Clock, voice: Voice) -> Told:
-    """Write a market, import, build and publish it, and compare what is found with the truth.
+def run_demo(
+    location: Location,
+    *,
+    seed: int,
+    size: float,
+    clock: Clock,
+    voice: Voice,
+    faults: str = FAULTS,
+    every_minutes: int = HOURLY_MINUTES,
+    day: date = DEFAULT_DAY,
+) -> Told:
+    """Let a day of the embedded market arrive over the wire, and compare it with the truth.
 
     Raises `WrongWorld` where the folder holds real data, or a market of another seed.
     """
-    world = location.claim(World("simulator", seed=seed))
-    if world.seed != seed:
-        raise WrongWorld(f"{location.root}: holds the market of seed {world.seed}, not of {seed}")
-    planted = market.write(location.market, seed=seed, size=size, truth=location.truth)
-    imported = _import(location, planted, world, clock, voice)
-    with voice.progress("build") as progress:
-        build(location, clock=clock, progress=progress)
-    made = publish(location, clock=clock)
+    wanted = asked(
+        "simulator",
+        day,
+        1,
+        underlyings=(),
+        every_minutes=every_minutes,
+        seed=seed,
+        size=size,
+        faults=faults,
+        portfolio=None,
+        clock=clock,
+    )
+    with voice.progress("demo") as progress:
+        report, share = run(location, wanted, clock=clock, progress=progress)
+    fields: dict[str, Any] = {"seed": seed, "run": run_fields(report, share)}
+    lines = [run_text(report, share)]
+    if report.generation:
+        found = _found(location, clock, day)
+        fields |= found
+        lines += _lines(found, report.generation.row_counts)
+    fields["next"] = f'hedgehouse sql --data {location.root} "{_NEXT}"'
+    lines.append(f"next: {fields['next']}")
+    return Told(fields, "\n".join(lines), report.exit_code)
+
+
+def _found(location: Location, clock: Clock, day: date) -> dict[str, Any]:
     with connect(location.root, clock=clock) as client:
-        found = _found(client, planted)
-    fields = {
-        "seed": seed,
-        "import": import_fields(imported),
-        "generation": generation_fields(made),
-        **found,
-        "next": f'hedgehouse sql --data {location.root} "{_NEXT}"',
-    }
-    text = "\n".join([import_text(imported), generation_text(made), *_lines(fields)])
-    return Told(fields, text, imported.exit_code)
+        return {
+            "trades": _compared_trades(client, location, day),
+            "atm_iv": _compared_vols(client, location, day),
+            "trade": _first(client, "action in ('buy', 'sell')"),
+            "blocked": _first(client, "action = 'do_not_trade' and is_triggered"),
+        }
 
 
-def _import(
-    location: Location, planted: Market, world: World, clock: Clock, voice: Voice
-) -> ImportReport:
-    with voice.progress("import", in_bytes=True) as progress:
-        return import_paths(
-            location,
-            [planted.archives, planted.portfolio],
-            clock=clock,
-            progress=progress,
-            world=world,
-        )
+def _compared_trades(client: Warehouse, location: Location, day: date) -> dict[str, int]:
+    """Every print by its id, price and size."""
+    held = client.sql(
+        "select instrument_id, trade_id, price, quantity_base from lake.trades "
+        "where cast(event_at as date) = $day",
+        {"day": day},
+    )
+    truth = pl.read_parquet(location.truth / "trades.parquet").filter(
+        pl.col("event_at").dt.date() == day
+    )
+    both = truth.join(held, on=["instrument_id", "trade_id"], suffix="_held")
+    same = both.filter(
+        pl.col("price") == pl.col("price_held"),
+        (pl.col("quantity_base") / pl.col("quantity_base_held") - 1).abs() < 1e-9,
+    )
+    return {"printed": truth.height, "held": held.height, "equal": same.height}
 
 
-def _found(client: Warehouse, planted: Market) -> dict[str, Any]:
-    return {
-        "atm_iv": _compared_vols(client, planted.atm_vols),
-        "trade": _first(client, "action in ('buy', 'sell')"),
-        "blocked": _first(client, "action = 'do_not_trade' and is_triggered"),
-        "gap": _gap(client, planted),
-    }
-
-
-def _compared_vols(client: Warehouse, planted: pl.DataFrame) -> dict[str, Any]:
+def _compared_vols(client: Warehouse, location: Location, day: date) -> dict[str, Any]:
     """Recovered against planted at-the-money vol, over all fitted slices of the day."""
     key = ["underlying", "expires_at", "snapshot_at"]
     fitted = client.sql(
         "select underlying, expires_at, snapshot_at, atm_iv as recovered "
         "from options.surface_slices where fit_kind = 'raw' and fit_status = 'ok'"
     )
+    planted = pl.read_parquet(location.truth / "atm_vols.parquet")
     both = planted.join(fitted, on=key, how="inner").with_columns(
         error=(pl.col("recovered") - pl.col("atm_iv")).abs()
     )
     last = both.sort("snapshot_at", "underlying", "expires_at").tail(1)
     return {
         "slices": both.height,
-        "planted_slices": planted.height,
         "median_error": both["error"].median(),
         "worst_error": both["error"].max(),
         "example": last.select(*key, planted="atm_iv", recovered="recovered").to_dicts(),
@@ -104,25 +127,15 @@ def _first(client: Warehouse, condition: str) -> dict[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _gap(client: Warehouse, planted: Market) -> dict[str, Any]:
-    rows = client.sql(
-        "select instrument_id, started_at, ended_at, cause, missing_count, detail from ops.gaps "
-        "where instrument_id = $instrument_id and cause = 'absent_in_source' "
-        "order by started_at limit 1",
-        {"instrument_id": planted.gap.instrument_id},
-    ).to_dicts()
-    return {"planted": asdict(planted.gap), "found": rows[0] if rows else None}
-
-
-def _lines(fields: dict[str, Any]) -> list[str]:
-    counts = fields["generation"]["row_counts"]
+def _lines(found: dict[str, Any], counts: dict[str, int]) -> list[str]:
+    trades = found["trades"]
     return [
         *(f"  {name:30} {rows:>12,}" for name, rows in counts.items()),
-        _vol_line(fields["atm_iv"]),
-        _order_line("a trade", fields["trade"]),
-        _order_line("a blocked one", fields["blocked"]),
-        _gap_line(fields["gap"]["found"]),
-        f"next: {fields['next']}",
+        f"trades: {trades['printed']:,} printed, {trades['held']:,} held, {trades['equal']:,} of "
+        "them equal in id, price and size",
+        _vol_line(found["atm_iv"]),
+        _order_line("a trade", found["trade"]),
+        _order_line("a blocked one", found["blocked"]),
     ]
 
 
@@ -145,10 +158,3 @@ def _order_line(title: str, row: dict[str, Any] | None) -> str:
         f"{title}: {row['as_of_at']:%H:%M:%S} {row['portfolio_id']} {row['leg']} {row['action']}"
         f"{reasons}: {row['explanation']}"
     )
-
-
-def _gap_line(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return "a gap: none found"
-    span = f"{row['started_at']:%H:%M:%S} to {row['ended_at']:%H:%M:%S}"
-    return f"a gap: {row['instrument_id']} {span}, {row['cause']}: {row['detail']}"

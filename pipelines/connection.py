@@ -1,17 +1,20 @@
 """How does one question cross the wire? By ccxt's implicit methods, which sign and send.
 
 Its unified methods, its markets, its paging and its throttle are not used: they take a broken page
-for no rows. What came is caught before ccxt makes anything of it.
+for no rows. What came is caught before ccxt makes anything of it, and of large tables it is shown
+the envelope alone.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ccxt
 
+from pipelines.courier import Courier
 from pipelines.settings import Settings
+from pipelines.venues.json_columns import cut
 
 SCHEMES = ("https://", "http://")
 
@@ -22,11 +25,12 @@ _silence.disabled = True
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came over the wire: nothing is made of it yet."""
+    """What came over the wire: nothing is made of it yet. `rows` is the text of a table in it."""
 
     status: int
     headers: Mapping[str, str]
     text: str
+    rows: bytes | None = None
 
 
 class Connection:
@@ -39,28 +43,50 @@ class Connection:
             "secret": held.secret.get_secret_value() if held else None,
         }
         self._exchange = getattr(ccxt, venue)(
-            secrets | {"enableRateLimit": False, "timeout": int(settings.timeout_s * 1000)}
+            secrets
+            | {
+                "enableRateLimit": False,
+                "timeout": int(settings.timeout_s * 1000),
+                "session": Courier(),
+            }
         )
         self._exchange.urls["api"] = _addresses(
             self._exchange.urls["api"], self._exchange.hostname, host, settings
         )
         self._exchange.logger = _silence
         self._exchange.on_rest_response = self._caught
+        self._read_all = self._exchange.parse_json
+        self._exchange.parse_json = self._read
         self._reply: Reply | None = None
+        self._table: tuple[str, ...] | None = None
+        self._rows: bytes | None = None
 
     def ask(
-        self, method: str, params: Mapping[str, Any]
+        self, method: str, params: Mapping[str, Any], table: tuple[str, ...] | None = None
     ) -> tuple[Reply | None, Any, ccxt.BaseError | None]:
-        """What came, what ccxt read in it, and its complaint; no reply where nothing came."""
-        self._reply = None
+        """What came, what ccxt read in it, and its complaint; no reply where nothing came.
+
+        `table` are the keys that lead to a long list of rows: of those only the text is taken.
+        """
+        self._reply, self._rows, self._table = None, None, table
         try:
             payload = getattr(self._exchange, method)(dict(params))
         except ccxt.BaseError as error:
             return self._reply, None, error
+        if self._reply and self._rows is not None:
+            self._reply = replace(self._reply, rows=self._rows)
         return self._reply, payload, None
 
     def close(self) -> None:
-        self._exchange.close()
+        self._exchange.session.close()
+
+    def _read(self, text: str) -> Any:
+        """In the place of ccxt's `parse_json`: the envelope alone, where there is a table in it."""
+        found = None if self._table is None else cut(text, self._table)
+        if found is None:
+            return self._read_all(text)
+        envelope, self._rows = found
+        return envelope
 
     def _caught(  # ccxt's signature
         self,

@@ -16,13 +16,16 @@ from threading import Lock, local
 from types import TracebackType
 from typing import Any
 
+import orjson
+
 from pipelines.archives.base import SourceRefused, SourceUnavailable
 from pipelines.budget import Bucket, Budget
 from pipelines.connection import Connection, Reply
 from pipelines.settings import Settings
 from pipelines.trouble import Patience, Trouble, quoted
 from pipelines.venues.base import Endpoint, Row
-from pipelines.venues.json_rows import PYTHON
+from pipelines.venues.json_columns import Rows
+from pipelines.venues.json_shape import PYTHON
 from warehouse.location import Clock, Location
 from warehouse.raw import Page, land
 
@@ -113,11 +116,13 @@ class Transport:
         complaint: Complaint | None,
         attempt: int,
     ) -> Answer | Trouble:
-        reply, payload, error = self._connection(venue, endpoint.host).ask(endpoint.method, params)
+        connection = self._connection(venue, endpoint.host)
+        table = endpoint.rows if endpoint.is_table else None
+        reply, payload, error = connection.ask(endpoint.method, params, table)
         received_at = self.clock()
         if reply is None or error is not None:
             return self._patience.judge(error, reply, attempt, received_at)
-        rows = promised_rows(payload, endpoint)
+        rows = promised_rows(payload, endpoint, reply)
         fault = rows if isinstance(rows, str) else complaint(rows) if complaint else None
         if isinstance(rows, str) or fault:
             return self._patience.broken(f"{fault}{quoted(reply)}", attempt)
@@ -215,12 +220,20 @@ class Session:
         return (digest,)
 
 
-def promised_rows(payload: Any, endpoint: Endpoint) -> list[Any] | str:
+def promised_rows(payload: Any, endpoint: Endpoint, reply: Reply) -> Sequence[Any] | str:
     """The rows of an answer, or how it breaks what the endpoint promises.
 
-    Single bad rows are left to decoding, which refuses them one by one; an answer without one good
-    row is not an answer.
+    Of a table the payload is but the envelope. Single bad rows are left to decoding, which refuses
+    them one by one; an answer without one good row is not an answer.
     """
+    if reply.rows is not None:
+        table = Rows(reply.rows, endpoint.shape, endpoint.present, payload)
+        if table.frame is not None and table.frame.height:
+            return table
+        try:
+            return _row_faults(list(table), endpoint) or table
+        except orjson.JSONDecodeError:  # damaged, or there is another list behind the rows
+            payload = _whole(reply.text)
     if not isinstance(payload, dict | list):
         return "is no JSON"
     found: Any = payload
@@ -232,13 +245,25 @@ def promised_rows(payload: Any, endpoint: Endpoint) -> list[Any] | str:
         found = [found] if isinstance(found, dict) else None
     if not isinstance(found, list):
         return f"{'.'.join(endpoint.rows) or 'answer'} is no {_wanted(endpoint)}"
-    if not found:
-        return found if endpoint.may_be_empty else "holds no rows"
+    return _row_faults(found, endpoint) or found
+
+
+def _whole(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _row_faults(rows: Sequence[Any], endpoint: Endpoint) -> str:
+    """How rows break what is promised of them all; empty where one of them is as it must be."""
+    if not rows:
+        return "" if endpoint.may_be_empty else "holds no rows"
     faults = []
-    for row in found:
+    for row in rows:
         fault = row_fault(row, endpoint)
         if not fault:
-            return found
+            return ""
         faults.append(fault)
     return f"holds no row as promised: {faults[0]}"
 

@@ -430,14 +430,17 @@ def test_the_portfolio_holds_listed_instruments_in_whole_lots(market):
     positions = pl.read_csv(market.portfolio / "positions.csv")
     balances = pl.read_csv(market.portfolio / "balances.csv")
     assert (
-        set(positions["portfolio_id"]) == set(balances["portfolio_id"]) == {"demo-btc", "demo-eth"}
+        set(positions["portfolio_id"])
+        == set(balances["portfolio_id"])
+        == {account.portfolio_id for account in portfolio.ACCOUNTS}
     )
     one_of_two = positions["quantity_contracts"].is_null() != positions["quantity_base"].is_null()
     assert one_of_two.all()
     lots = {"BTC": 0.1, "ETH": 1.0}
+    coins = {account.portfolio_id: account.coin for account in portfolio.ACCOUNTS}
     listed = set(tardis(market, "options_chain", "OPTIONS")["symbol"])
     for row in positions.iter_rows(named=True):
-        coin = row["portfolio_id"][-3:].upper()
+        coin = coins[row["portfolio_id"]]
         quantity = row["quantity_contracts"] or row["quantity_base"]
         parts = row["instrument_id"].split(":")[2].split("-")
         lot = lots[coin] if len(parts) == 4 else 1
@@ -449,16 +452,18 @@ def test_the_portfolio_holds_listed_instruments_in_whole_lots(market):
 
 def test_each_account_starts_with_its_planned_delta(market):
     positions = pl.read_csv(market.portfolio / "positions.csv")
-    for name, state in simulate(COINS, market.seed, SIZE).items():
-        book = portfolio.legs(state, market.day)
-        [contracts] = positions.filter(instrument_id=f"deribit:{name}/USD:{name}")[
-            "quantity_contracts"
-        ]
+    states = simulate(COINS, market.seed, SIZE)
+    for account in (a for a in portfolio.ACCOUNTS if a.delta is not None):
+        state = states[account.coin]
+        book = portfolio.legs(account, state, market.day)
+        [contracts] = positions.filter(
+            portfolio_id=account.portfolio_id,
+            instrument_id=f"deribit:{account.coin}/USD:{account.coin}",
+        )["quantity_contracts"]
         price = state.perpetual("deribit", np.array([0.0]))[0]
         usd = contracts * state.coin.perpetual_contract_usd
-        net_coins = portfolio.EQUITY[name] + sum(leg.coin_delta for leg in book) + usd / price
-        missed = net_coins - portfolio.DELTA[name]
-        assert abs(missed) * price <= state.coin.perpetual_contract_usd
+        net_coins = account.equity + sum(leg.coin_delta for leg in book) + usd / price
+        assert abs(net_coins - account.delta) * price <= state.coin.perpetual_contract_usd
 
 
 # ---------- any day can be made alone, and joins its neighbours

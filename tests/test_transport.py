@@ -1,5 +1,6 @@
 """Which answers are believed, which are asked for again, and what is kept of them?"""
 
+import gzip
 import json as stdlib_json
 import logging
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Lock
 
+import orjson
 import pytest
 
 from pipelines.archives.base import SourceRefused, SourceUnavailable
@@ -16,7 +18,7 @@ from pipelines.budget import Bucket, Budget
 from pipelines.settings import Settings
 from pipelines.transport import Transport
 from pipelines.venues.base import Endpoint
-from pipelines.venues.json_rows import Shape
+from pipelines.venues.json_shape import Shape
 from tests.misbehaving import Said, Server, json, result, serving
 from warehouse.location import Location
 from warehouse.raw import replay
@@ -30,6 +32,7 @@ TRADES = Endpoint(
     budget=AMPLE,
     page_size=2,
     may_be_empty=True,
+    is_table=True,
 )
 TICKER = Endpoint(
     method="publicGetTicker",
@@ -122,10 +125,11 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize("is_table", [True, False])
 @pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_answer_is_asked_for_again(said, server, transport):
+def test_what_is_no_answer_is_asked_for_again(said, is_table, server, transport):
     server.script = [said, GOOD]
-    assert ask(transport) == ROWS
+    assert ask(transport, replace(TRADES, is_table=is_table)) == ROWS
     assert len(server.asked) == 2
 
 
@@ -148,6 +152,19 @@ def test_a_list_that_cannot_be_empty_is_asked_for_again_when_it_is(server, trans
     server.script = [result([]), result([{"mark_price": 1.0}])]
     listed = replace(TICKER, is_single=False)
     assert ask(transport, listed) == [{"mark_price": 1.0}]
+
+
+def test_a_list_behind_the_rows_is_no_trouble(server, transport):
+    behind = orjson.dumps({"result": {"trades": ROWS}, "notes": [{"a": [1]}, {"b": []}]})
+    server.script = [Said(behind, headers={"Content-Type": "application/json"})]
+    assert ask(transport) == ROWS
+
+
+def test_an_answer_that_was_packed_is_unpacked(server, transport):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    server.script = [Said(gzip.compress(GOOD.body), headers=headers)]
+    assert ask(transport) == ROWS
+    assert "gzip" in server.asked[0].headers["Accept-Encoding"]
 
 
 def test_one_bad_row_among_good_ones_is_left_to_decoding(server, transport):

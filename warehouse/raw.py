@@ -1,7 +1,9 @@
 """What did a source send? Append-only evidence, content-addressed, from which rows are replayed.
 
-Answers are kept whole, as NDJSON.zst named by their own digest; of an archive file, which stays
-where its owner keeps it, path, size and digest are kept. Nothing here is ever rewritten.
+Answers are kept whole, as NDJSON.zst named by their own digest: on each line when one came, to
+which request, and the answer byte for byte, as it is where that is JSON on one line (`body`), else
+as a text (`text`). Of an archive file, which stays where its owner keeps it, path, size and digest
+are kept. Nothing here is ever rewritten.
 """
 
 import json
@@ -15,6 +17,7 @@ import zstandard
 
 from warehouse.location import Location, write_durably
 
+BODY = b', "body": '
 ZSTD_LEVEL = 3  # ten takes twelve times as long and makes answers no smaller
 
 
@@ -36,14 +39,18 @@ def land(location: Location, source: str, pages: Iterable[Page]) -> str:
 
     The same pages have the same digest, and landing them twice writes nothing.
     """
-    lines = (json.dumps(asdict(page), sort_keys=True, ensure_ascii=False) for page in pages)
-    content = "".join(f"{line}\n" for line in lines).encode()
-    digest = sha256(content).hexdigest()
-    path = _pages_path(location, source, digest)
+    hashed, packer = sha256(), zstandard.ZstdCompressor(level=ZSTD_LEVEL).compressobj()
+    packed = []
+    for page in pages:  # one at a time: all of them together are large
+        for part in _line(page):
+            hashed.update(part)
+            packed.append(packer.compress(part))
+    packed.append(packer.flush())
+    path = _pages_path(location, source, hashed.hexdigest())
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(content))
-    return digest
+        write_durably(path, b"".join(packed))
+    return hashed.hexdigest()
 
 
 def replay(location: Location, source: str, digest: str) -> Iterator[Page]:
@@ -56,9 +63,25 @@ def replay(location: Location, source: str, digest: str) -> Iterator[Page]:
         raise DamagedEvidence(f"{path}: cannot be unpacked: {error}") from error
     if sha256(content).hexdigest() != digest:
         raise DamagedEvidence(f"{path}: content no longer has the digest in its name")
-    for line in content.decode().split("\n"):  # a text may hold what else is called a line's end
+    for line in content.split(b"\n"):  # a text may hold what else is called a line's end
         if line:
-            yield Page(**json.loads(line))
+            yield _page(line)
+
+
+def _line(page: Page) -> tuple[bytes, ...]:
+    text = page.text
+    is_plain = text[:1] + text[-1:] in ("{}", "[]") and "\n" not in text
+    if not is_plain:
+        return (json.dumps(asdict(page), sort_keys=True, ensure_ascii=False).encode(), b"\n")
+    head = {"received_at": page.received_at, "request": page.request}
+    return (json.dumps(head, ensure_ascii=False)[:-1].encode(), BODY, text.encode(), b"}\n")
+
+
+def _page(line: bytes) -> Page:
+    head, body, text = line.partition(BODY)  # in what stands before it, quotes are escaped
+    if not body:
+        return Page(**json.loads(line))
+    return Page(**json.loads(head + b"}"), text=text[:-1].decode())
 
 
 def record_archive(location: Location, path: Path, digest: str, at: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Which positions does the demonstration hold? Two option books, one of them hedged at first."""
+"""Which positions does the demonstration hold? Two option books and an account too small to hedge."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -23,32 +23,58 @@ class Leg:
     coin_delta: float  # of the whole leg, premium included
 
 
-# (days to expiry at least, moneyness of the strike, call?, lots)
-PLANS = {
-    "BTC": (
-        (3, 1.0, True, -150),
-        (3, 1.0, False, -150),
-        (14, 0.9, False, 100),
-        (60, 1.1, True, -40),
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What an account holds at the day's start.
+
+    `plan` lists options as (days to expiry at least, moneyness of the strike, call?, lots); `delta`
+    is what a perpetual brings the account to, in coin, None where it holds none.
+    """
+
+    portfolio_id: str
+    coin: str
+    plan: tuple[tuple[int, float, bool, int], ...]
+    equity: float
+    delta: float | None
+
+
+ACCOUNTS = (
+    Account(
+        "demo-btc",
+        "BTC",
+        (
+            (3, 1.0, True, -150),
+            (3, 1.0, False, -150),
+            (14, 0.9, False, 100),
+            (60, 1.1, True, -40),
+        ),
+        equity=40.0,
+        delta=0.0,
     ),
-    "ETH": (
-        (3, 1.0, True, -300),
-        (3, 1.0, False, -300),
-        (14, 1.1, True, 200),
-        (14, 0.85, False, 150),
+    # It wants an order all day, also while its perpetual's prices are missing: that order must be
+    # blocked.
+    Account(
+        "demo-eth",
+        "ETH",
+        (
+            (3, 1.0, True, -300),
+            (3, 1.0, False, -300),
+            (14, 1.1, True, 200),
+            (14, 0.85, False, 150),
+        ),
+        equity=800.0,
+        delta=-250.0,
     ),
-}
-EQUITY = {"BTC": 40.0, "ETH": 800.0}
-# Delta at the day's start, coins. The ETH book wants an order all day, also while its perpetual's
-# prices are missing: that order must be blocked.
-DELTA = {"BTC": 0.0, "ETH": -250.0}
+    # A risk so small that removing it costs more: that order must be blocked too.
+    Account("demo-small", "BTC", ((14, 1.0, True, 1),), equity=0.02, delta=None),
+)
 
 
 def write(folder: Path, states: dict[str, State], day: date) -> list[Path]:
     """`positions.csv` and `balances.csv`, both as of the day's first instant."""
-    books = {name: legs(states[name], day) for name in PLANS}
-    positions = pl.concat([_positions(states[n], b, day) for n, b in books.items()])
-    balances = pl.concat([_balance(name, book, day) for name, book in books.items()])
+    books = [(account, legs(account, states[account.coin], day)) for account in ACCOUNTS]
+    positions = pl.concat([_positions(a, states[a.coin], book, day) for a, book in books])
+    balances = pl.concat([_balance(account, book, day) for account, book in books])
     target = folder / "portfolio"
     target.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -58,11 +84,11 @@ def write(folder: Path, states: dict[str, State], day: date) -> list[Path]:
     return paths
 
 
-def legs(state: State, day: date) -> list[Leg]:
+def legs(account: Account, state: State, day: date) -> list[Leg]:
     """The planned options on the nearest listed strikes, priced at the day's start."""
     p, board, found = state.parameters, chain.board(state), []
     listed = expiries.expiries(day, state.size)
-    for days_ahead, moneyness, is_call, lots in PLANS[state.coin.name]:
+    for days_ahead, moneyness, is_call, lots in account.plan:
         expiry = next(e for e in listed if (e - day).days >= days_ahead)
         expires_s = expiries.expiry_seconds(day, expiry)
         forward = float(state.forward(np.array(0.0), np.array(expires_s)))
@@ -87,12 +113,8 @@ def unified_symbol(board: Board, place: int, coin: str) -> str:
     )
 
 
-def _positions(state: State, book: list[Leg], day: date) -> pl.DataFrame:
-    name, contract = state.coin.name, state.coin.perpetual_contract_usd
-    board = chain.board(state)
-    perpetual = float(state.perpetual("deribit", np.array([0.0]))[0])
-    net_coins = EQUITY[name] + sum(leg.coin_delta for leg in book)
-    contracts = round((DELTA[name] - net_coins) * perpetual / contract)
+def _positions(account: Account, state: State, book: list[Leg], day: date) -> pl.DataFrame:
+    name, board = state.coin.name, chain.board(state)
     last = len(book) - 1  # sized in coin, the others in contracts: both spellings occur in practice
     rows = [
         (
@@ -103,26 +125,36 @@ def _positions(state: State, book: list[Leg], day: date) -> pl.DataFrame:
         )
         for i, leg in enumerate(book)
     ]
-    rows.append((f"deribit:{name}/USD:{name}", float(contracts), None, round(perpetual, 2)))
-    columns = ["instrument_id", "quantity_contracts", "quantity_base", "entry_price"]
-    return pl.DataFrame(rows, schema=columns, orient="row", infer_schema_length=None).select(
-        pl.lit(f"demo-{name.lower()}").alias("portfolio_id"),
+    if account.delta is not None:
+        perpetual = float(state.perpetual("deribit", np.array([0.0]))[0])
+        net_coins = account.equity + sum(leg.coin_delta for leg in book)
+        contracts = (account.delta - net_coins) * perpetual / state.coin.perpetual_contract_usd
+        hedge = float(round(contracts))
+        rows.append((f"deribit:{name}/USD:{name}", hedge, None, round(perpetual, 2)))
+    schema = {
+        "instrument_id": pl.String,
+        "quantity_contracts": pl.Float64,
+        "quantity_base": pl.Float64,
+        "entry_price": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row").select(
+        pl.lit(account.portfolio_id).alias("portfolio_id"),
         pl.lit(_stamp(day)).alias("as_of_at"),
-        *columns,
+        *schema,
         pl.lit("cross").alias("margin_mode"),
     )
 
 
-def _balance(name: str, book: list[Leg], day: date) -> pl.DataFrame:
+def _balance(account: Account, book: list[Leg], day: date) -> pl.DataFrame:
     premium = sum(leg.quantity * leg.mark for leg in book)
     return pl.DataFrame(
         {
-            "portfolio_id": [f"demo-{name.lower()}"],
+            "portfolio_id": [account.portfolio_id],
             "as_of_at": [_stamp(day)],
-            "coin": [name],
+            "coin": [account.coin],
             # equity is cash and what the options are worth
-            "cash": [round(EQUITY[name] - premium, 8)],
-            "equity": [EQUITY[name]],
+            "cash": [round(account.equity - premium, 8)],
+            "equity": [account.equity],
             "haircut": [0.0],
         }
     )

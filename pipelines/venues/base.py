@@ -19,7 +19,7 @@ from expectations.gate import REFUSED
 from pipelines.budget import Budget
 from pipelines.settings import Settings
 from pipelines.universe import Instrument
-from pipelines.venues.json_rows import Shape
+from pipelines.venues.json_shape import Shape
 from warehouse.lake import Gap
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class Endpoint:
     `method` is ccxt's implicit method; `rows` are the keys that lead to the rows (or to the one
     row, where `is_single`); `shape` names what a row must have, `present` what it must at least
     hold as null. Answers of endpoints with a `page_size` are pages, no two of which are equal.
-    `host` stands in for the venue's usual one.
+    Of an `is_table` the rows are many and flat, and read as columns. `host` stands in for the
+    venue's usual one.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Endpoint:
     present: tuple[str, ...] = ()
     is_single: bool = False
     may_be_empty: bool = False
+    is_table: bool = False
     host: str | None = None
 
 

@@ -22,6 +22,7 @@ from pipelines.venues.binance_listing import Listed
 from pipelines.venues.binance_reading import Read
 from pipelines.venues.binance_states import texts_of
 from pipelines.venues.binance_tape import Candle, Tape
+from pipelines.venues.json_columns import Rows
 from pipelines.venues.pieces import Source, pieces
 from warehouse.contract import FUNDING, TRADES
 from warehouse.raw import Page
@@ -134,7 +135,8 @@ def _piece(session: Session, item: Listed, window: Window, answers: Sequence[Ans
         texts_of(pages),
         window.holds("event_at"),
     )
-    decoded = rows.trades(item.subject(day), pages)
+    known = [answer.rows.frame if isinstance(answer.rows, Rows) else None for answer in answers]
+    decoded = rows.trades(item.subject(day), pages, known_columns=known)
     (piece,) = pieces(decoded, source, table=TRADES.name, proof=None)
     return piece
 

@@ -45,7 +45,8 @@ def _list(budget: Budget, method: str, form: Form, *, cost: float) -> Endpoint:
 
 
 def _pages(budget: Budget, method: str, *, cost: float) -> Endpoint:
-    return replace(_list(budget, method, wire.AGGREGATE, cost=cost), page_size=PAGE)
+    listed = _list(budget, method, wire.AGGREGATE, cost=cost)
+    return replace(listed, page_size=PAGE, is_table=True)
 
 
 def _one(

@@ -57,12 +57,18 @@ class Read:
         return Read(frame, every, self.instruments)
 
 
-def read(subject: Subject, pages: Sequence[Page], form: Form) -> Read:
+def read(
+    subject: Subject,
+    pages: Sequence[Page],
+    form: Form,
+    known_columns: Sequence[pl.DataFrame | None] = (),
+) -> Read:
     """The pages' rows under our names. What the wire may leave out is NULL.
 
+    `known_columns` are each page's columns, where they were made already.
     A row without a stamp of the venue happened, as far as we can know, when it was received.
     """
-    frame, refused = typed([page.text for page in pages], form.shape)
+    frame, refused = typed([page.text for page in pages], form.shape, known_columns)
     received = pl.Series([instant(page.received_at) for page in pages], dtype=INSTANT)
     frame = frame.rename(dict(form.names)).with_columns(
         received.gather(frame[PAGE]).alias("received_at")

@@ -25,9 +25,17 @@ FEWEST_GAPS = 3  # in a row show an interval; with fewer, a lost settlement coul
 NO_NUMBER = pl.lit(None, pl.Float64)
 
 
-def trades(subject: Subject, pages: Sequence[Page], form: Form = wire.AGGREGATE) -> Decoded:
-    """Prints, or prints aggregated by order: the buyer being the maker, the taker sold."""
-    found = read(subject, pages, form)
+def trades(
+    subject: Subject,
+    pages: Sequence[Page],
+    form: Form = wire.AGGREGATE,
+    known_columns: Sequence[pl.DataFrame | None] = (),
+) -> Decoded:
+    """Prints, or prints aggregated by order: the buyer being the maker, the taker sold.
+
+    `known_columns` are each page's columns, where they were made already.
+    """
+    found = read(subject, pages, form, known_columns)
     usd, base, contracts = sizes("size", "price")
     names = found.frame.columns
     forced = pl.col("order_type").is_in(FORCED) if "order_type" in names else pl.lit(False)

@@ -14,6 +14,7 @@ from typing import Any
 from pipelines.transport import Answer, Complaint, Session
 from pipelines.venues.base import EPOCH, Endpoint, Window, milliseconds
 from pipelines.venues.binance_endpoints import PAGE
+from pipelines.venues.json_columns import Rows
 from warehouse.lake import Gap
 
 HOUR = timedelta(hours=1)  # the longest span of time that may be asked for
@@ -231,6 +232,11 @@ FIELDS = ("a", "T", "f", "l")
 
 def prints(rows: Sequence[Any]) -> Prints:
     """The prints of a page, of rows that can be read so far."""
+    if isinstance(rows, Rows) and rows.frame is not None:
+        held = [rows.frame[name] for name in FIELDS]
+        if not any(column.null_count() for column in held):
+            counts = (held[3] - held[2] + 1).to_list()
+            return Prints(held[0].to_list(), held[1].to_list(), counts)
     try:
         columns = [[row[name] for row in rows] for name in FIELDS]
     except (KeyError, TypeError, IndexError):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.venues.json_rows import Shape, Type
+from pipelines.venues.json_shape import Shape, Type
 from warehouse.raw import Page
 
 

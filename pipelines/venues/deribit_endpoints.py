@@ -34,7 +34,11 @@ def _endpoint(method: str, form: Form, **more: Any) -> Endpoint:
 
 
 BY_NUMBER = _endpoint(
-    "publicGetGetLastTradesByInstrument", wire.TRADE, may_be_empty=True, page_size=PAGE
+    "publicGetGetLastTradesByInstrument",
+    wire.TRADE,
+    may_be_empty=True,
+    is_table=True,
+    page_size=PAGE,
 )
 BY_TIME = replace(BY_NUMBER, method="publicGetGetLastTradesByInstrumentAndTime", page_size=None)
 NEWEST = replace(BY_NUMBER, page_size=None)

@@ -10,7 +10,7 @@ asked for by number, as if it had not been swept.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,9 +24,10 @@ from pipelines.venues import deribit_proofs as proofs
 from pipelines.venues import deribit_reading as reading
 from pipelines.venues import deribit_rows as rows
 from pipelines.venues import deribit_wire as wire
-from pipelines.venues.base import Fetched, Shape, Window, milliseconds, one_line
+from pipelines.venues.base import Fetched, Window, milliseconds, one_line
 from pipelines.venues.deribit_endpoints import BY_NUMBER, HISTORY, PAGE, moment
 from pipelines.venues.deribit_prints import candle, prints, source_of
+from pipelines.venues.json_columns import Rows
 from pipelines.venues.pieces import pieces
 from warehouse.contract import TRADES
 
@@ -37,10 +38,6 @@ ENDINGS = 3  # how often the last page may say something else when it is asked f
 BY_CURRENCY = replace(
     BY_NUMBER,
     method="publicGetGetLastTradesByCurrencyAndTime",
-    rows=("result",),
-    shape=Shape({"has_more": "flag"}),
-    present=("trades",),
-    is_single=True,
     page_size=None,
 )
 
@@ -204,13 +201,13 @@ class _Tape:
             answer, frame = self._page(start, PAGE)
             self.frames.append(frame)
             yield answer
-            if answer.rows[0]["has_more"]:
+            if _has_more(answer.rows):
                 latest = int(frame["timestamp"].max())  # type: ignore[arg-type]
                 # where one moment fills a page, numbers show what is missing
                 start = latest if latest > start else start + 1
                 continue
             again, same = self._page(start, max(1, frame.height))
-            if not again.rows[0]["has_more"] and same.height == frame.height:
+            if not _has_more(again.rows) and same.height == frame.height:
                 return
             endings += 1
             if endings == ENDINGS:
@@ -225,11 +222,12 @@ class _Tape:
 
         def fault(found: Sequence[Any]) -> str | None:
             nonlocal frame
-            (page,) = found
-            columns = wire.columns(page["trades"], wire.TRADE) if _is_list(page) else None
+            columns, has_more = wire.columns(found, wire.TRADE), _has_more(found)
             if columns is None:
                 return "holds a print that cannot be read"
-            if columns.height > count or (page["has_more"] and columns.height < count):
+            if has_more is None:
+                return "does not say whether there are more"
+            if columns.height > count or (has_more and columns.height < count):
                 return f"holds {columns.height} prints of {count} and says that there are more"
             stamps = columns["timestamp"]
             if columns.height and not stamps.is_between(start, end).all():
@@ -250,5 +248,7 @@ class _Tape:
         return self.session.ask(endpoint, params, fault), frame
 
 
-def _is_list(page: Mapping[str, Any]) -> bool:
-    return isinstance(page["trades"], list)
+def _has_more(found: Sequence[Any]) -> bool | None:
+    """What the envelope says; None where it does not."""
+    said = found.envelope["result"].get("has_more") if isinstance(found, Rows) else None
+    return said if isinstance(said, bool) else None

@@ -16,6 +16,7 @@ from pipelines.archives.base import SourceRefused
 from pipelines.transport import Answer, Complaint, Session
 from pipelines.venues.base import Endpoint, Window, milliseconds
 from pipelines.venues.deribit_endpoints import BY_NUMBER, BY_TIME, HISTORY, NEWEST, PAGE, moment
+from pipelines.venues.json_columns import Rows
 from warehouse.lake import Gap
 
 FRUITLESS = 4  # asking in vain this often, two hosts in turn, shows that a print cannot be had
@@ -234,9 +235,11 @@ class Span:
 
     def add(self, answer: Answer, found: Stamps) -> None:
         """Take what is new in an answer; one that brings nothing is not kept."""
-        if not self.answers or found.keys() - self.stamps.keys():
+        if not self.answers:
+            self.answers, self.stamps = [answer], found
+        elif found.keys() - self.stamps.keys():
             self.answers.append(answer)
-            self.stamps |= found
+            self.stamps = self.stamps | found
 
     def missing(self) -> list[int]:
         if len(self.stamps) == self.top - self.low + 1:
@@ -252,6 +255,10 @@ class Span:
 
 def numbers(rows: Sequence[Any]) -> Stamps:
     """Stamps by number, of the rows that have both."""
+    if isinstance(rows, Rows) and rows.frame is not None:
+        both = [rows.frame[name] for name in ("trade_seq", "timestamp")]
+        if not any(column.null_count() for column in both):
+            return dict(zip(*(column.to_list() for column in both), strict=True))
     try:
         found = {row["trade_seq"]: row["timestamp"] for row in rows}
     except (TypeError, KeyError):  # a damaged row, which decoding refuses
@@ -269,6 +276,10 @@ def numbers(rows: Sequence[Any]) -> Stamps:
 
 def _stranger(rows: Sequence[Any], name: str) -> str | None:
     """The name of another instrument, where a row has one."""
+    if isinstance(rows, Rows) and rows.frame is not None:
+        held = rows.frame["instrument_name"]
+        others = held.filter(held != name)
+        return str(others[0]) if others.len() else None
     try:
         if [row["instrument_name"] for row in rows].count(name) == len(rows):
             return None

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import orjson
 import polars as pl
 
-from expectations.gate import REFUSED, ROW_NUMBER
-from pipelines.venues import json_rows
-from pipelines.venues.json_rows import PAGE, POLARS, Shape, Type, typed
+from expectations.gate import REFUSED
+from pipelines.venues import json_columns, json_rows
+from pipelines.venues.json_columns import Rows
+from pipelines.venues.json_rows import numbered, typed
+from pipelines.venues.json_shape import POLARS, Shape, Type
 
 LEVELS = {"bids": "bid", "asks": "ask"}
 # What polars takes for a number, and is none: true.
@@ -39,6 +40,7 @@ class Form:
     present: tuple[str, ...] = ()
     nested: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     is_single: bool = False
+    is_table: bool = False
 
     def streamed(self) -> "Form":
         """The same rows inside a notification."""
@@ -61,6 +63,7 @@ TRADE = Form(
         | _fields("text", "liquidation block_trade_id combo_id"),
     ),
     present=("mark_price", "index_price"),
+    is_table=True,
 )
 # {"instrument_name":"BTC-24SEP21-40000-P","kind":"option","strike":40000.0,"option_type":"put",
 #  "contract_size":1.0,"tick_size":0.0005,"min_trade_amount":0.1,"is_active":true,
@@ -179,18 +182,24 @@ def read(
     `known` are the `columns` of each text, where they were made already. Where one page is damaged
     the rows of all are looked at one by one.
     """
-    frames = [columns(_loaded(text, form), form) for text in texts] if known is None else known
-    whole = [frame for frame in frames if frame is not None]
-    if len(whole) < len(frames) or not whole:
+    frames = [_columns(text, form) for text in texts] if known is None else known
+    clean = [frame for frame in frames if frame is not None]
+    found = numbered(clean, form.shape) if clean and len(clean) == len(frames) else None
+    if found is None:
         return typed([json.dumps(_flat_rows(text, form)) for text in texts], form.shape)
-    pages = np.repeat(np.arange(len(whole)), [frame.height for frame in whole])
-    frame = pl.concat(whole).with_columns(pl.Series(PAGE, pages))
-    numbers = pl.int_range(1, frame.height + 1, eager=True).alias(ROW_NUMBER)
-    return frame.with_columns(numbers), pl.DataFrame(schema=REFUSED)
+    return found, pl.DataFrame(schema=REFUSED)
+
+
+def _columns(text: str, form: Form) -> pl.DataFrame | None:
+    found = json_columns.cut(text, form.path) if form.is_table else None
+    frame = json_columns.columns(found[1], form.shape, form.present) if found else None
+    return columns(_loaded(text, form), form) if frame is None else frame
 
 
 def columns(rows: Sequence[Any] | None, form: Form) -> pl.DataFrame | None:
     """Rows as columns, or None where one has another make than the form's."""
+    if isinstance(rows, Rows) and rows.frame is not None:
+        return rows.frame
     if rows is None or form.is_single or form.nested or form.shape.places:
         return None
     kinds = form.shape.fields

@@ -1,16 +1,15 @@
 """How do rows of JSON become typed columns, and what of the rows that do not?
 
 A page is a list of objects, a list of arrays whose places have names, or one object. Clean pages
-are parsed at once by Arrow, which takes no text for a number; pages with a damaged row are parsed
-row by row, so that only that row is lost.
+are parsed at once, those with books in them by Arrow, which takes no text for a number; pages with
+a damaged row are parsed row by row, so that only that row is lost.
 """
 
 import io
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,10 +17,10 @@ import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from expectations.gate import REFUSED, ROW_NUMBER
+from pipelines.venues.json_columns import columns, whole
+from pipelines.venues.json_shape import POLARS, PYTHON, Shape, Type
 
-# A decimal is a number in quotes; levels are the [price, size] pairs of a book, both in quotes.
-Type = Literal["integer", "number", "decimal", "text", "flag", "levels"]
-
+SMALLEST, LARGEST = -(2**63), 2**63 - 1
 PAGE = "page"  # which of the pages a row came from, counted from 0
 ARROW: Mapping[Type, pa.DataType] = {
     "integer": pa.int64(),
@@ -31,49 +30,19 @@ ARROW: Mapping[Type, pa.DataType] = {
     "flag": pa.bool_(),
     "levels": pa.list_(pa.list_(pa.string())),
 }
-POLARS: Mapping[Type, pl.DataType | type[pl.DataType]] = {
-    "integer": pl.Int64,
-    "number": pl.Float64,
-    "decimal": pl.String,
-    "text": pl.String,
-    "flag": pl.Boolean,
-    "levels": pl.List(pl.List(pl.String)),
-}
-PYTHON: Mapping[Type, tuple[type, ...]] = {
-    "integer": (int,),
-    "number": (int, float),
-    "decimal": (str,),
-    "text": (str,),
-    "flag": (bool,),
-    "levels": (list,),
-}
-SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The fields of a row that are read, each with its type; others may stand beside them.
-
-    An optional field may be absent, null or an empty text; a required one must not. `places` names
-    the cells where a row is an array.
-    """
-
-    required: Mapping[str, Type]
-    optional: Mapping[str, Type] = field(default_factory=dict)
-    places: tuple[str, ...] = ()
-
-    @property
-    def fields(self) -> dict[str, Type]:
-        return {**self.required, **self.optional}
-
-
-def typed(texts: Sequence[str], shape: Shape) -> tuple[pl.DataFrame, pl.DataFrame]:
+def typed(
+    texts: Sequence[str], shape: Shape, known: Sequence[pl.DataFrame | None] = ()
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The fields of `shape` with `row_number` and `page`, and refused rows (row_number, reason).
 
     Rows are numbered from 1 over all pages; what is no row counts as one, so that kept and refused
     rows together are all that came. Decimals become floats; one that is not finite is unreadable.
+    `known` are the `columns` of each page, where they were made already.
     """
-    raw, broken = _at_once(texts, shape), pl.DataFrame(schema=REFUSED)
+    clean = _clean(texts, shape, known)
+    raw, broken = _at_once(texts, shape) if clean is None else clean, pl.DataFrame(schema=REFUSED)
     if raw is None:
         raw, broken = _by_row(texts, shape)
     raw = raw.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
@@ -114,6 +83,38 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):  # too deep to be read is not readable either
         return text
+
+
+def _clean(
+    texts: Sequence[str], shape: Shape, known: Sequence[pl.DataFrame | None]
+) -> pl.DataFrame | None:
+    """All pages as columns, or None where one is not clean, or there is none."""
+    frames: list[pl.DataFrame] = []
+    for frame in known or (columns(_bytes(text), shape) for text in texts):
+        if frame is None:
+            return None
+        frames.append(frame)
+    if not frames:
+        return None
+    return numbered(frames, shape)
+
+
+def _bytes(text: str) -> bytes:
+    """The page's bytes; none where half a surrogate pair is in it."""
+    try:
+        return text.strip().encode()
+    except UnicodeEncodeError:
+        return b""
+
+
+def numbered(frames: Sequence[pl.DataFrame], shape: Shape) -> pl.DataFrame | None:
+    """Pages of `columns` as one, with `row_number` and `page`; None where they are not clean."""
+    frame = whole(frames, shape)
+    if frame is None:
+        return None
+    pages = np.repeat(np.arange(len(frames)), [frame.height for frame in frames])
+    numbers = pl.int_range(1, frame.height + 1, eager=True).alias(ROW_NUMBER)
+    return frame.with_columns(numbers, pl.Series(PAGE, pages, pl.Int64))
 
 
 def _at_once(texts: Sequence[str], shape: Shape) -> pl.DataFrame | None:

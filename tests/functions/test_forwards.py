@@ -1,12 +1,12 @@
 """Parity forwards: exact quotes, noise, outliers, and a recorded chain beside its futures."""
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded_chain import expiries
 
-from warehouse.functions.forwards import ParityStatus, parity
+from warehouse.functions.forwards import ParityStatus, parity, parity_many
 
 
 def board(strikes, middle, half):
@@ -93,31 +93,50 @@ def test_quotes_that_rise_with_the_strike_have_no_forward():
     assert np.isnan(fit.forward)
 
 
-def test_a_recorded_chain_gives_forwards_within_basis_points_of_its_listed_futures(recorded):
-    tardis = recorded / "tardis"
-    name = pl.col("symbol").str.split("-")
-    chain = pl.read_csv(
-        tardis / "deribit_options_chain_2026-08-01_OPTIONS.csv.gz", infer_schema_length=None
-    ).with_columns(name.list.get(1).alias("expiry"))
-    futures = pl.read_csv(tardis / "deribit_quotes_2026-08-01_FUTURES.csv.gz").select(
-        name.list.get(1).alias("expiry"), (pl.col("bid_price") + pl.col("ask_price")) / 2
-    )
-    listed = dict(futures.iter_rows())
-    distance_bps = {}
-    for (expiry,), rows in chain.group_by("expiry"):
-        pairs = rows.filter(type="call").join(
-            rows.filter(type="put"), on="strike_price", suffix="_put"
-        )
-        columns = ["strike_price", "bid_price", "ask_price", "bid_price_put", "ask_price_put"]
-        fit = parity(*(pairs[c].cast(pl.Float64).to_numpy() for c in columns), is_coin=True)
-        assert fit.status is ParityStatus.OK
-        assert abs(fit.forward - listed[expiry]) < 3 * fit.standard_error
-        distance_bps[expiry] = 1e4 * abs(fit.forward / listed[expiry] - 1)
-    worst = max(distance_bps, key=distance_bps.__getitem__)
-    median = np.median(list(distance_bps.values()))
+def test_a_discount_that_few_narrow_strikes_do_not_tell_is_left_out():
+    strikes = np.array([990.0, 1_000.0, 1_010.0])
+    middle = 0.99 * (1_004.0 - strikes)
+    blurred = parity(*board(strikes, middle, np.full(3, 2.0)), is_coin=False)
+    assert np.isnan(blurred.discount_factor)
+    assert blurred.forward == pytest.approx(1_004.0, abs=2 * blurred.standard_error)
+    assert 0.5 < blurred.standard_error < 4.0
+    sharp = parity(*board(strikes, middle, np.full(3, 0.01)), is_coin=False)
+    assert sharp.discount_factor == pytest.approx(0.99, rel=1e-9)
+    wide = np.linspace(500.0, 1_500.0, 11)
+    far = parity(*board(wide, 0.99 * (1_004.0 - wide), np.full(11, 2.0)), is_coin=False)
+    assert far.discount_factor == pytest.approx(0.99, rel=1e-9)
+
+
+def test_many_expiries_at_once_are_each_what_they_are_alone():
+    rng = np.random.default_rng(4)
+    boards, coins = [], [True, False, True, False, True]
+    for is_coin, count in zip(coins, [12, 20, 1, 2, 0], strict=True):
+        strikes = np.linspace(2_000, 4_500, count)
+        unit = 1.0 if is_coin else 3_000.0
+        half = rng.uniform(0.001, 0.004, count) * unit
+        noisy = (1 - strikes / 3_000) * unit + half * rng.uniform(-1, 1, count)
+        boards.append(board(strikes, noisy, half))
+    ends = np.cumsum([0, *(b[0].size for b in boards)])
+    columns = [np.concatenate(c) for c in zip(*boards, strict=True)]
+    numbers, used, status = parity_many(*columns, ends, np.array(coins))
+    for i, b in enumerate(boards):
+        alone = parity(*b, coins[i])
+        expected = [alone.forward, alone.standard_error, alone.discount_factor]
+        np.testing.assert_array_equal(numbers[i], expected)
+        assert (used[i], status[i]) == (alone.strikes_used, alone.status)
+    assert [ParityStatus(s).name for s in status] == ["OK", "OK", *["TOO_FEW_STRIKES"] * 3]
+
+
+def test_a_recorded_chain_gives_forwards_within_two_errors_of_its_listed_futures(recorded):
+    chain = expiries(recorded)
+    assert len(chain) == 13
+    assert {e.fit.status for e in chain} == {ParityStatus.OK}
+    errors = [abs(e.fit.forward - e.listed) / e.fit.standard_error for e in chain]
+    bps = [1e4 * abs(e.fit.forward / e.listed - 1) for e in chain]
+    worst = chain[int(np.argmax(bps))].name
     print(  # noqa: T201
-        f"{len(distance_bps)} expiries, median {median:.2f} bp, "
-        f"worst {worst} {distance_bps[worst]:.2f} bp"
+        f"{len(chain)} expiries, median {np.median(bps):.2f} bp, worst {worst} {max(bps):.2f} bp; "
+        f"worst {max(errors):.2f} standard errors"
     )
-    assert len(distance_bps) == 13
-    assert median < 5
+    assert max(errors) <= 2
+    assert np.median(bps) < 2

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded_chain import expiries
 
-from tests.functions.recorded_chain import expiries
 from warehouse.functions import essvi, penalties, svi
 from warehouse.functions.linear import solve_band
 from warehouse.functions.svi import RepairStatus

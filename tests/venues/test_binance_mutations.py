@@ -23,7 +23,8 @@ from pipelines.venues import binance_listing as listing
 from pipelines.venues import binance_rows as rows
 from pipelines.venues import binance_wire as wire
 from pipelines.venues.binance_reading import Subject
-from pipelines.venues.json_rows import Shape, row_texts, typed
+from pipelines.venues.json_rows import row_texts, typed
+from pipelines.venues.json_shape import Shape
 from tests.venues.binance_recorded import answers, messages, routes
 from warehouse.contract import LAKE_TABLES
 from warehouse.raw import Page

@@ -4,6 +4,7 @@ Put-call parity is a line in the strike: C - P = 1 - K/F for coin-settled option
 C - P = D (F - K) for options quoted in US dollars. It is fitted to the strikes where all four
 prices are quoted, weighted by 1/half-spread^2 of C - P, with outliers cut off by Tukey's biweight.
 It starts where a minority of strikes cannot move it: a weighted median, the median pairwise slope.
+D is taken from the slope only where the strikes tell it; elsewhere it is 1.
 """
 
 import math
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
+from warehouse.functions.robust import biweight, median, median_slope, weighted_median
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-CUTOFF = 4.685  # biweight: 95 % efficient on normal residuals
 ROUNDS = 50
+DISCOUNT_ERROR = 0.02  # a standard error of D above which a D like 1 is not told from 1
 
 
 class ParityStatus(IntEnum):
@@ -29,9 +32,15 @@ class ParityStatus(IntEnum):
     NO_SOLUTION = 2
 
 
+OK, TOO_FEW_STRIKES, NO_SOLUTION = map(int, ParityStatus)
+
+
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """`forward` and `standard_error` in US dollars; `discount_factor` is NaN for coin quotes."""
+    """`forward` and `standard_error` in US dollars.
+
+    `discount_factor` is NaN for coin quotes and where the strikes do not tell it.
+    """
 
     forward: float
     standard_error: float
@@ -57,96 +66,186 @@ def parity(
     not above zero.
     """
     k, cb, ca, pb, pa = (
-        np.array(a, dtype=np.float64) for a in (strike, call_bid, call_ask, put_bid, put_ask)
+        np.array(a, dtype=np.float64).ravel()
+        for a in (strike, call_bid, call_ask, put_bid, put_ask)
     )
-    with np.errstate(invalid="ignore"):
-        usable = (k > 0.0) & (cb > 0.0) & (pb > 0.0) & (ca >= cb) & (pa >= pb)
-        usable &= np.isfinite(k + ca + pa)
-    k, cb, ca, pb, pa = (a[usable] for a in (k, cb, ca, pb, pa))
-    if np.unique(k).size < (2 if is_coin else 3):
-        return Parity(math.nan, math.nan, math.nan, int(k.size), ParityStatus.TOO_FEW_STRIKES)
-    middle = 0.5 * (cb + ca - pb - pa)
-    half = 0.5 * (ca - cb + pa - pb)
-    # A locked market is not known without error: it counts as the tightest of the others.
-    tightest = half[half > 0.0].min(initial=math.inf)
-    half = np.maximum(half, tightest if tightest < math.inf else 1e-6 * float(np.median(ca + pa)))
-    if is_coin:
-        slope, error, used = _through_one(k, middle, half)
-        forward, discount = 1.0 / slope if slope > 0.0 else math.nan, math.nan
-        error *= forward * forward
-    else:
-        forward, discount, error, used = _line(k, middle, half)
-    if not forward > 0.0 or discount <= 0.0:
-        return Parity(math.nan, math.nan, math.nan, used, ParityStatus.NO_SOLUTION)
-    return Parity(forward, error, discount, used, ParityStatus.OK)
-
-
-def _through_one(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, int]:
-    """1/F, its standard error and the strikes used, of 1 - middle = K/F."""
-    y = 1.0 - middle
-    slope = weighted_median(y / k, k / half)
-    weight = 1.0 / half**2
-    for _ in range(ROUNDS):
-        trust = biweight((y - slope * k) / half)
-        w = weight * trust
-        before, slope = slope, float(np.sum(w * k * y) / np.sum(w * k * k))
-        if abs(slope - before) <= 1e-14 * abs(slope):
-            break
-    moment = float(np.sum(w * k * k))
-    used = int(np.count_nonzero(trust))
-    residual = float(np.sum(w * (y - slope * k) ** 2)) / max(used - 1, 1)
-    noise = float(np.sum((w * k * half) ** 2)) / 3.0 / moment
-    return slope, math.sqrt(max(residual, noise) / moment), used
-
-
-def _line(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, float, int]:
-    """F, D, the standard error of F and the strikes used, of middle = D (F - K)."""
-    discount = -median_slope(k, middle)
-    level = weighted_median(middle + discount * k, 1.0 / half)
-    weight = 1.0 / half**2
-    for _ in range(ROUNDS):
-        trust = biweight((middle - level + discount * k) / half)
-        w = weight * trust
-        centre = float(np.sum(w * k) / np.sum(w))
-        mean = float(np.sum(w * middle) / np.sum(w))
-        moment = float(np.sum(w * (k - centre) ** 2))
-        if moment <= 0.0:
-            return math.nan, math.nan, math.nan, int(np.count_nonzero(trust))
-        before, discount = discount, -float(np.sum(w * (k - centre) * (middle - mean))) / moment
-        level = mean + discount * centre
-        if abs(discount - before) <= 1e-14 * abs(discount):
-            break
-    forward = level / discount if discount > 0.0 else math.nan
-    used = int(np.count_nonzero(trust))
-    residual = float(np.sum(w * (middle - level + discount * k) ** 2)) / max(used - 2, 1)
-    # F = mean/D + centre: both errors at the centre of the strikes, where they are independent.
-    reach = ((forward - centre) ** 2 / moment + 1.0 / float(np.sum(w))) / discount**2
-    # Widths enter as variances half^2/3 of observations weighted 1/half^2.
-    error = math.sqrt(max(residual, 1.0 / 3.0) * reach)
-    return forward, discount, error, used
-
-
-def biweight(z: Floats) -> Floats:
-    """Tukey's weight of each residual over its scale: 1.4826 MAD, at least the quotes' width."""
-    scale = max(1.4826 * float(np.median(np.abs(z))), 1.0 / math.sqrt(3.0))
-    return np.asarray(np.square(np.maximum(1.0 - np.square(z / (CUTOFF * scale)), 0.0)))
-
-
-def weighted_median(values: Floats, weight: Floats) -> float:
-    """The value at which half the weight is reached."""
-    order = np.argsort(values)
-    reached = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(reached, 0.5 * reached[-1])])
+    ends, coin = np.array([0, k.size], dtype=np.int64), np.array([is_coin], dtype=np.bool_)
+    numbers, used, status = parity_many(k, cb, ca, pb, pa, ends, coin)
+    forward, error, discount = map(float, numbers[0])
+    return Parity(forward, error, discount, int(used[0]), ParityStatus(int(status[0])))
 
 
 @kernel
-def median_slope(x: Floats, y: Floats) -> float:
-    """Median of the slopes of all pairs (Theil 1950, Sen 1968)."""
-    slopes = np.empty(x.size * (x.size - 1) // 2)
+def parity_many(
+    strike: Floats,
+    call_bid: Floats,
+    call_ask: Floats,
+    put_bid: Floats,
+    put_ask: Floats,
+    offsets: Integers,
+    is_coin: NDArray[np.bool_],
+) -> tuple[Floats, Integers, NDArray[np.int8]]:
+    """`parity` of many expiries, the i-th of rows offsets[i]:offsets[i + 1].
+
+    Columns are forward, standard error and discount factor; then strikes used, and status.
+    """
+    out = np.full((is_coin.size, 3), np.nan)
+    used, status = np.zeros(is_coin.size, np.int64), np.empty(is_coin.size, np.int8)
+    for i in range(is_coin.size):
+        a, b = offsets[i], offsets[i + 1]
+        k, middle, half = usable(
+            strike[a:b], call_bid[a:b], call_ask[a:b], put_bid[a:b], put_ask[a:b]
+        )
+        used[i], status[i] = k.size, TOO_FEW_STRIKES
+        if distinct(k) < (2 if is_coin[i] else 3):
+            continue
+        discount = math.nan
+        if is_coin[i]:
+            forward, error, used[i] = through_one(k, middle, half)
+        else:
+            forward, discount, error, slope_error, used[i] = line(k, middle, half)
+            if slope_error > DISCOUNT_ERROR and abs(discount - 1.0) <= 3.0 * slope_error:
+                discount = math.nan
+                forward, error, used[i] = undiscounted(k, middle, half)
+        status[i] = NO_SOLUTION
+        if forward > 0.0 and not discount <= 0.0:
+            out[i, 0], out[i, 1], out[i, 2], status[i] = forward, error, discount, OK
+    return out, used, status
+
+
+@kernel
+def usable(
+    strike: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Strike, C - P and its half spread where all four prices are quoted and not crossed.
+
+    A locked market is not known without error: it counts as the tightest of the others.
+    """
+    k, middle, half = np.empty(strike.size), np.empty(strike.size), np.empty(strike.size)
+    asks = np.empty(strike.size)
+    n, tightest = 0, math.inf
+    for i in range(strike.size):
+        cb, ca, pb, pa = call_bid[i], call_ask[i], put_bid[i], put_ask[i]
+        is_whole = strike[i] > 0.0 and cb > 0.0 and pb > 0.0 and ca >= cb and pa >= pb
+        if is_whole and math.isfinite(strike[i] + ca + pa):
+            k[n], middle[n], half[n] = (
+                strike[i],
+                0.5 * (cb + ca - pb - pa),
+                0.5 * (ca - cb + pa - pb),
+            )
+            asks[n] = ca + pa
+            tightest = min(tightest, half[n] if half[n] > 0.0 else math.inf)
+            n += 1
+    if n > 0 and tightest == math.inf:
+        tightest = 1e-6 * median(asks[:n])
+    for i in range(n):
+        half[i] = max(half[i], tightest)
+    return k[:n], middle[:n], half[:n]
+
+
+@kernel
+def distinct(k: Floats) -> int:
     count = 0
-    for i in range(x.size):
+    for i in range(k.size):
+        is_new = True
         for j in range(i):
-            if x[i] != x[j]:
-                slopes[count] = (y[i] - y[j]) / (x[i] - x[j])
-                count += 1
-    return float(np.median(slopes[:count]))
+            is_new = is_new and k[j] != k[i]
+        count += is_new
+    return count
+
+
+@kernel
+def through_one(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, int]:
+    """F, its standard error and the strikes used, of 1 - middle = K/F."""
+    n = k.size
+    residual, trust, ratio = np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        ratio[i] = (1.0 - middle[i]) / k[i]
+    slope, used, moment = weighted_median(ratio, k / half), 0, 0.0
+    for _ in range(ROUNDS):
+        for i in range(n):
+            residual[i] = (1.0 - middle[i] - slope * k[i]) / half[i]
+        used = biweight(residual, trust)
+        moment = product = 0.0
+        for i in range(n):
+            q = trust[i] * (k[i] / half[i]) ** 2
+            moment += q
+            product += q * ratio[i]
+        before, slope = slope, product / moment
+        if abs(slope - before) <= 1e-14 * abs(slope):
+            break
+    misfit = noise = 0.0
+    for i in range(n):
+        misfit += trust[i] * ((1.0 - middle[i] - slope * k[i]) / half[i]) ** 2
+        noise += (trust[i] * k[i] / half[i]) ** 2 / 3.0
+    variance = max(misfit / max(used - 1, 1), noise / moment) / moment
+    if not slope > 0.0:
+        return math.nan, math.nan, used
+    return 1.0 / slope, math.sqrt(variance) / (slope * slope), used
+
+
+@kernel
+def line(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, float, float, int]:
+    """F, D, their standard errors (of F first) and the strikes used, of middle = D (F - K)."""
+    n = k.size
+    residual, trust = np.empty(n), np.empty(n)
+    discount = -median_slope(k, middle)
+    level, used = weighted_median(middle + discount * k, 1.0 / half), 0
+    total = centre = moment = 0.0
+    for _ in range(ROUNDS):
+        for i in range(n):
+            residual[i] = (middle[i] - level + discount * k[i]) / half[i]
+        used = biweight(residual, trust)
+        total = centre = mean = 0.0
+        for i in range(n):
+            q = trust[i] / half[i] ** 2
+            total += q
+            centre += q * k[i]
+            mean += q * middle[i]
+        centre, mean = centre / total, mean / total
+        moment = product = 0.0
+        for i in range(n):
+            q = trust[i] / half[i] ** 2
+            moment += q * (k[i] - centre) ** 2
+            product += q * (k[i] - centre) * (middle[i] - mean)
+        if moment <= 0.0:
+            return math.nan, math.nan, math.nan, math.nan, used
+        before, discount = discount, -product / moment
+        level = mean + discount * centre
+        if abs(discount - before) <= 1e-14 * abs(discount):
+            break
+    misfit = 0.0
+    for i in range(n):
+        misfit += trust[i] * ((middle[i] - level + discount * k[i]) / half[i]) ** 2
+    # Widths enter as variances half^2/3 of observations weighted 1/half^2.
+    unit = max(misfit / max(used - 2, 1), 1.0 / 3.0)
+    if not discount > 0.0:
+        return math.nan, discount, math.nan, math.sqrt(unit / moment), used
+    forward = level / discount
+    # F = mean/D + centre: both errors at the centre of the strikes, where they are independent.
+    reach = ((forward - centre) ** 2 / moment + 1.0 / total) / discount**2
+    return forward, discount, math.sqrt(unit * reach), math.sqrt(unit / moment), used
+
+
+@kernel
+def undiscounted(k: Floats, middle: Floats, half: Floats) -> tuple[float, float, int]:
+    """F, its standard error and the strikes used, of middle = F - K."""
+    n = k.size
+    residual, trust = np.empty(n), np.empty(n)
+    forward, used, total = weighted_median(middle + k, 1.0 / half), 0, 0.0
+    for _ in range(ROUNDS):
+        for i in range(n):
+            residual[i] = (middle[i] + k[i] - forward) / half[i]
+        used = biweight(residual, trust)
+        total = mean = 0.0
+        for i in range(n):
+            total += trust[i] / half[i] ** 2
+            mean += trust[i] / half[i] ** 2 * (middle[i] + k[i])
+        before, forward = forward, mean / total
+        if abs(forward - before) <= 1e-14 * abs(forward):
+            break
+    misfit = 0.0
+    for i in range(n):
+        misfit += trust[i] * ((middle[i] + k[i] - forward) / half[i]) ** 2
+    unit = max(misfit / max(used - 1, 1), 1.0 / 3.0)
+    return forward, math.sqrt(unit / total), used
