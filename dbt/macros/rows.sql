@@ -112,3 +112,73 @@
             {{ relation }}.{{ partition }} = shares.{{ partition }}
             and {{ relation }}.{{ order }} = shares.{{ order }}
 {%- endmacro %}
+
+{# `relation` and a column `name`: share of the strictly earlier rows at most `window_s` seconds back
+   whose value is not above this row's, NULL below `minimum` of them. Rows without a value get NULL
+   and do not count. No two rows of a partition have the same `instant`; its columns may be NULL. #}
+{% macro with_recent_share(relation, value, name, partition, instant, window_s, minimum) -%}
+    {{ return(adapter.dispatch('with_recent_share', 'hedgehouse')(
+        relation, value, name, partition, instant, window_s, minimum
+    )) }}
+{%- endmacro %}
+
+{% macro default__with_recent_share(relation, value, name, partition, instant, window_s, minimum) -%}
+    select
+        *,
+        case
+            when {{ value }} is not null and count(*) over recent > {{ minimum }}
+                then
+                    (round(cume_dist(order by {{ value }}) over recent * count(*) over recent) - 1)
+                    / (count(*) over recent - 1)
+        end as {{ name }}
+
+    from {{ relation }}
+
+    window recent as (
+        partition by {{ partition | join(", ") }}, {{ value }} is null
+        order by {{ instant }} asc nulls last
+        range between interval '{{ window_s }} seconds' preceding and current row
+    )
+{%- endmacro %}
+
+{% macro spark__with_recent_share(relation, value, name, partition, instant, window_s, minimum) -%}
+    select
+        {{ relation }}.*,
+        shares.share as {{ name }}
+
+    from {{ relation }}
+
+    left join (
+        select
+            {%- for column in partition %}
+            later.{{ column }},
+            {%- endfor %}
+            later.{{ instant }},
+            avg(case when earlier.{{ value }} <= later.{{ value }} then 1e0 else 0e0 end) as share
+
+        from {{ relation }} as later
+
+        inner join {{ relation }} as earlier
+            on
+                {%- for column in partition %}
+                later.{{ column }} <=> earlier.{{ column }}
+                and {% endfor -%}
+                later.{{ instant }} > earlier.{{ instant }}
+                and {{ micros("later." ~ instant) }} - {{ micros("earlier." ~ instant) }} <= {{ window_s }} * 1000000
+                and later.{{ value }} is not null
+                and earlier.{{ value }} is not null
+
+        group by
+            {%- for column in partition %}
+            later.{{ column }},
+            {%- endfor %}
+            later.{{ instant }}
+
+        having count(*) >= {{ minimum }}
+    ) as shares
+        on
+            {%- for column in partition %}
+            {{ relation }}.{{ column }} <=> shares.{{ column }}
+            and {% endfor -%}
+            {{ relation }}.{{ instant }} = shares.{{ instant }}
+{%- endmacro %}

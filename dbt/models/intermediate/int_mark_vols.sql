@@ -21,7 +21,7 @@ implied as (
     inner join exposed
         on skew.underlying = exposed.underlying
 
-    where skew.atm_iv is not null and skew.tenor_days > 0
+    where skew.tenor_kind = 'listed' and skew.atm_iv is not null and skew.tenor_days > 0
 
     group by skew.underlying, skew.available_at
 

@@ -1,79 +1,27 @@
+-- Percentiles look back a year: no row stands by its own day alone, so the table is made whole.
+{{ config(materialized='table', incremental_strategy=none) }}
+
 with
 
-slices as (
-
-    select *
-
-    from {{ ref('surface_slices') }}
-
-    where fit_kind = 'raw'
-
-),
-
-solved as (
+shapes as (
 
     select
         *,
-        svi_delta_iv(svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, 0.25).iv as call25_iv,
-        svi_delta_iv(svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, 0.75).iv as put25_iv,
-        svi_delta_iv(svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, 0.10).iv as call10_iv,
-        svi_delta_iv(svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, 0.90).iv as put10_iv,
-        svi_slope_curvature(svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years) as shape
+        case when tenor_kind = 'constant' then tenor_days end as constant_days,
+        call25_iv - put25_iv as rr25,
+        (call25_iv + put25_iv) / 2 - atm_iv as bf25,
+        call10_iv - put10_iv as rr10,
+        (call10_iv + put10_iv) / 2 - atm_iv as bf10
 
-    from slices
-
-),
-
-fitted as (
-
-    select
-        venue,
-        underlying,
-        expires_at,
-        snapshot_at,
-        t_years,
-        atm_iv * atm_iv * t_years as atm_variance,
-        lag(t_years) over previous as previous_t_years,
-        lag(atm_iv * atm_iv * t_years) over previous as previous_variance
-
-    from slices
-
-    where svi_a is not null
-
-    window previous as (
-        partition by venue, underlying, snapshot_at
-        order by expires_at asc nulls last
-    )
+    from {{ ref('int_skew') }}
 
 ),
 
--- The forward vol belongs to the stretch between the fitted expiry before and this one.
-stretches as (
+{% set series = ['venue', 'underlying', 'tenor_kind', 'constant_days', 'expires_at'] %}
 
-    select
-        *,
-        (atm_variance - previous_variance) / nullif(t_years - previous_t_years, 0) as forward_variance
+ranked as (
 
-    from fitted
-
-),
-
-joined as (
-
-    select
-        solved.*,
-        solved.shape.skew_slope,
-        solved.shape.curvature,
-        stretches.forward_variance
-
-    from solved
-
-    left join stretches
-        on
-            solved.venue = stretches.venue
-            and solved.underlying = stretches.underlying
-            and solved.expires_at = stretches.expires_at
-            and solved.snapshot_at = stretches.snapshot_at
+    {{ with_recent_share('shapes', 'rr25', 'rr25_percentile_365d', series, 'snapshot_at', 31536000, 30) }}
 
 ),
 
@@ -82,32 +30,39 @@ final as (
     select
         venue,
         underlying,
-        'listed' as tenor_kind,
-        t_years * 365 as tenor_days,
+        tenor_kind,
+        tenor_days,
         expires_at,
         snapshot_at,
+        fit_kind,
+        forward,
         atm_iv,
-        call25_iv - put25_iv as rr25,
-        (call25_iv + put25_iv) / 2 - atm_iv as bf25,
-        call10_iv - put10_iv as rr10,
-        (call10_iv + put10_iv) / 2 - atm_iv as bf10,
+        rr25,
+        bf25,
+        rr10,
+        bf10,
         skew_slope,
         curvature,
         case when forward_variance >= 0 then sqrt(forward_variance) end as forward_iv,
+        cast(rr25_percentile_365d as double) as rr25_percentile_365d,
+        is_extrapolated_time,
+        is_extrapolated_strike,
         available_at,
         {{ quality(
             'snapshot_at',
-            plus_seconds('snapshot_at', '-staleness_s'),
+            'newest_quoted_at',
             'null',
-            hard_flags=[('svi_a is null', 'no_fit')],
+            hard_flags=[('is_unfitted', 'no_fit')],
             soft_flags=[
+                ('is_extrapolated_time', 'beyond_listed_expiries'),
+                ('is_extrapolated_strike', 'beyond_quoted_strikes'),
                 ('forward_variance < 0', 'negative_forward_variance'),
-                ('butterfly_min_g < 0', 'butterfly_arbitrage'),
-                ("array_contains(quality_flags, 'forward_not_from_parity')", 'forward_not_from_parity'),
+                ('has_butterfly', 'butterfly_arbitrage'),
+                ('is_forward_elsewhere', 'forward_not_from_parity'),
             ],
         ) }}
 
-    from joined
+    from ranked
 
 )
 
