@@ -61,6 +61,7 @@ def left(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus) ->
     return instance.add_run(run).run_id
 
 
+@pytest.mark.filterwarnings("ignore:Non-compliant tag keys")  # Dagster's own, of two dimensions
 def test_a_night_asks_for_yesterday_and_the_two_days_before_at_every_venue() -> None:
     nightly = {s.name: s for s in schedules.SCHEDULES if s.name.startswith("nightly")}
     assert all(s.cron_schedule == "40 0 * * *" for s in nightly.values())
