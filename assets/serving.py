@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 POLL_S = 0.2
 Process = subprocess.Popen[bytes]
 
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     home = Path(environment["DAGSTER_HOME"])
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "dagster.yaml", home / "dagster.yaml")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # the latter is ignored by a shell's background
+        signal.signal(number, _interrupt)
     with ExitStack() as running:
         try:
             started: list[Process] = []
@@ -86,7 +87,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--market-port", type=int, default=8931)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", type=float, default=0.05)
+    parser.add_argument("--size", type=float, default=0.25)
     parser.add_argument("--rate-scale", type=float, default=20.0)
     return parser.parse_args(arguments)
 
@@ -106,13 +107,13 @@ def _start(running: ExitStack, command: list[str], environment: Mapping[str, str
 
 
 def _end(process: Process) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    """Ask it to end, then end what is left of its session: its children must not outlive it."""
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _wait_for(process: Process, port: int) -> None:
