@@ -53,8 +53,8 @@ def fetching() -> list[tuple[str, str]]:
     server.start()
     try:
         address = str(ours.recv())
-        by_us = max(rate(address, fetch) for _ in range(3))
-        by_ccxt = rate(address, fetch_unified)
+        rates = [(rate(address, fetch), rate(address, fetch_unified)) for _ in range(3)]
+        by_us, by_ccxt = map(max, zip(*rates, strict=True))
     finally:
         server.terminate()
         server.join()

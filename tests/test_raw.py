@@ -34,7 +34,8 @@ def test_answers_in_json_are_read_by_any_reader_of_ndjson(tmp_path):
     digest = land(location, "venue", pages)
     (path,) = Path(location.raw).rglob("*.zst")
     with path.open("rb") as file:
-        lines = zstandard.ZstdDecompressor().stream_reader(file).read().splitlines()
+        unpacker = zstandard.ZstdDecompressor()
+        lines = unpacker.stream_reader(file, read_across_frames=True).read().splitlines()
     first, second = map(orjson.loads, lines)
     assert first["body"] == {"result": {"trades": [1, 2]}}
     assert second["text"] == "no json"

@@ -9,7 +9,7 @@ with anything else in it is not clean, and is read row by row.
 import io
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, overload
 
@@ -96,10 +96,12 @@ def columns(text: bytes, shape: Shape, present: Collection[str] = ()) -> pl.Data
     if text[:2] + text[-2:] != b"[{}]" or b"\\" in text:
         return None
     looks = text.translate(None, DIGITS)[2:-2].split(BETWEEN)
-    found = [_types(look) for look in set(looks)]
-    if not all(_is_promised(types, shape, present) for types in found):
-        return None
-    named = set[str]().union(*found)
+    named = set[str]()
+    for look in set(looks):
+        found = _named(look, shape, frozenset(present))
+        if found is None:
+            return None
+        named |= found
     schema = {name: POLARS[kind] for name, kind in shape.fields.items() if name in named}
     try:
         frame = pl.read_json(io.BytesIO(text), schema=schema)
@@ -127,24 +129,17 @@ def whole(frames: Sequence[pl.DataFrame], shape: Shape) -> pl.DataFrame | None:
 
 
 @lru_cache(maxsize=4_096)
-def _types(look: bytes) -> Mapping[str, type]:
-    """The types of a row's fields by name; none where it is no row, or has a field twice."""
+def _named(look: bytes, shape: Shape, present: frozenset[str]) -> frozenset[str] | None:
+    """Which fields rows of this look have; None where they are not as promised, or no rows."""
     example = NUMBER.sub(lambda found: b":0.5" if found[1].strip(b"-") else b":0", look)
     try:
         pairs = json.loads(b"{" + example + b"}", object_pairs_hook=tuple)
     except (ValueError, RecursionError):
-        return {}
-    found = {name: type(value) for name, value in pairs}
-    return found if len(found) == len(pairs) else {}
-
-
-def _is_promised(types: Mapping[str, type], shape: Shape, present: Collection[str]) -> bool:
+        return None
     none = type(None)
-    return (
-        all(types.get(name, none) is not none for name in shape.required)
-        and all(name in types for name in present)
-        and all(
-            types.get(name, none) is none or types[name] in PYTHON[kind]
-            for name, kind in shape.fields.items()
-        )
-    )
+    types = {name: type(value) for name, value in pairs}
+    held = {name: types.get(name, none) for name in shape.fields}
+    is_whole = len(types) == len(pairs) and present <= types.keys()
+    is_typed = all(held[name] in (none, *PYTHON[kind]) for name, kind in shape.fields.items())
+    is_promised = is_whole and is_typed and not any(held[n] is none for n in shape.required)
+    return frozenset(types) if is_promised else None

@@ -39,6 +39,9 @@ class Shape:
     optional: Mapping[str, Type] = field(default_factory=dict)
     places: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash((*self.required, *self.optional, *self.places))
+
     @property
     def fields(self) -> dict[str, Type]:
         return {**self.required, **self.optional}
