@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from warehouse.functions.compiled import kernel
+from warehouse.functions.lanes import invert_lanes, normalise
 from warehouse.functions.normalised import invert, log_moneyness, undiscounted
 from warehouse.functions.sensitivities import in_coin, in_dollars
 
 Floats = NDArray[np.float64]
 
 EPSILON = 2.0**-52
+BLOCK = 512  # options at a time, so that what is between stays in the fastest cache
 
 
 class Status(IntEnum):
@@ -152,18 +154,24 @@ def _implied_vols(
     t_years: Floats,
     is_call: NDArray[np.bool_],
 ) -> tuple[Floats, NDArray[np.int8]]:
-    vol = np.full(price.size, np.nan)
-    status = np.empty(price.size, np.int8)
-    for i in range(price.size):
-        p, f, k, call = price[i], forward[i], strike[i], is_call[i]
-        status[i] = status_of(p, f, k, t_years[i], call)
-        if status[i] == OK:
-            scale = math.sqrt(f) * math.sqrt(k)
-            # Both differences come from the price itself: neither inherits the other's rounding.
-            intrinsic = max(f - k, 0.0) if call else max(k - f, 0.0)
-            lack = ((f if call else k) - p) / scale
-            x = -abs(log_moneyness(f, k))
-            vol[i] = invert(x, (p - intrinsic) / scale, lack) / math.sqrt(t_years[i])
+    vol, status = np.empty(price.size), np.empty(price.size, np.int8)
+    x, b, lack = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    for first in range(0, price.size, BLOCK):
+        n = min(BLOCK, price.size - first)
+        here = slice(first, first + n)
+        normalise(price[here], forward[here], strike[here], is_call[here], x[:n], b[:n], lack[:n])
+        invert_lanes(x[:n], b[:n], lack[:n], vol[here])
+        for i in range(n):
+            j = first + i
+            status[j] = status_of(price[j], forward[j], strike[j], t_years[j], is_call[j])
+            if status[j] != OK:
+                vol[j] = math.nan
+                continue
+            if math.isnan(vol[j]):
+                vol[j] = invert(-abs(log_moneyness(forward[j], strike[j])), b[i], lack[i])
+            vol[j] /= math.sqrt(t_years[j])
+            if not 0.0 < vol[j] < math.inf:
+                vol[j], status[j] = math.nan, NOT_FINITE
     return vol, status
 
 

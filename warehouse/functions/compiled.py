@@ -21,3 +21,11 @@ def kernel(function: Kernel) -> Kernel:
         if "no locator available" not in str(e):
             raise
         return cast(Kernel, njit(function, error_model="numpy", nogil=True))
+
+
+def inlined(function: Kernel) -> Kernel:
+    """`function` for kernels alone, of which it becomes a part: loops around it can be vectorised.
+
+    Without branches, and without loops over constants, which numba guards by a branch.
+    """
+    return cast(Kernel, njit(function, error_model="numpy", inline="always"))

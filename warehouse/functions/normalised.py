@@ -69,7 +69,10 @@ def log_moneyness(forward: float, strike: float) -> float:
     gap = forward - strike
     if abs(gap) < 0.5 * strike:
         return math.log1p(gap / strike)
-    return math.log(forward / strike)
+    ratio = forward / strike
+    if 0.0 < ratio < math.inf:
+        return math.log(ratio)
+    return math.log(forward) - math.log(strike)
 
 
 @kernel
