@@ -1,13 +1,13 @@
 """How does one question cross the wire? By ccxt's implicit methods, which sign and send.
 
 Its unified methods, its markets, its paging and its throttle are not used: they take a broken page
-for no rows. What came is caught before ccxt makes anything of it, and of large tables it is shown
-the envelope alone.
+for no rows. What came is caught before ccxt makes anything of it, and of long tables it is shown
+the envelope alone, in which it finds errors.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ccxt
@@ -17,6 +17,7 @@ from pipelines.settings import Settings
 from pipelines.venues.json_columns import cut
 
 SCHEMES = ("https://", "http://")
+ERROR = 400  # statuses from this one on
 
 # ccxt's own log shows the headers of requests, and headers show keys.
 _silence = logging.getLogger("hedgehouse.ccxt")
@@ -38,70 +39,58 @@ class Connection:
 
     def __init__(self, venue: str, host: str | None, settings: Settings) -> None:
         held = settings.keys.get(venue)
-        secrets = {
-            "apiKey": held.key.get_secret_value() if held else None,
-            "secret": held.secret.get_secret_value() if held else None,
-        }
+        self._courier = Courier(settings.timeout_s)
         self._exchange = getattr(ccxt, venue)(
-            secrets
-            | {
+            {
+                "apiKey": held.key.get_secret_value() if held else None,
+                "secret": held.secret.get_secret_value() if held else None,
                 "enableRateLimit": False,
-                "timeout": int(settings.timeout_s * 1000),
-                "session": Courier(),
+                "session": self._courier,
             }
         )
         self._exchange.urls["api"] = _addresses(
             self._exchange.urls["api"], self._exchange.hostname, host, settings
         )
         self._exchange.logger = _silence
-        self._exchange.on_rest_response = self._caught
-        self._read_all = self._exchange.parse_json
-        self._exchange.parse_json = self._read
+        self._exchange.fetch = self._fetch
         self._reply: Reply | None = None
         self._table: tuple[str, ...] | None = None
-        self._rows: bytes | None = None
 
     def ask(
         self, method: str, params: Mapping[str, Any], table: tuple[str, ...] | None = None
     ) -> tuple[Reply | None, Any, ccxt.BaseError | None]:
-        """What came, what ccxt read in it, and its complaint; no reply where nothing came.
+        """What came, what was read in it, and ccxt's complaint; no reply where nothing came.
 
         `table` are the keys that lead to a long list of rows: of those only the text is taken.
         """
-        self._reply, self._rows, self._table = None, None, table
+        self._reply, self._table = None, table
         try:
             payload = getattr(self._exchange, method)(dict(params))
         except ccxt.BaseError as error:
             return self._reply, None, error
-        if self._reply and self._rows is not None:
-            self._reply = replace(self._reply, rows=self._rows)
         return self._reply, payload, None
 
     def close(self) -> None:
-        self._exchange.session.close()
+        self._courier.close()
 
-    def _read(self, text: str) -> Any:
-        """In the place of ccxt's `parse_json`: the envelope alone, where there is a table in it."""
-        found = None if self._table is None else cut(text, self._table)
-        if found is None:
-            return self._read_all(text)
-        envelope, self._rows = found
-        return envelope
-
-    def _caught(  # ccxt's signature
-        self,
-        code: int,
-        reason: str,
-        url: str,
-        method: str,
-        response_headers: Mapping[str, str],
-        response_body: str,
-        request_headers: object,
-        request_body: object,
-    ) -> str:
-        text = response_body.strip()
-        self._reply = Reply(code, response_headers, text)
-        return text
+    def _fetch(
+        self, url: str, method: str = "GET", headers: object = None, body: str | None = None
+    ) -> Any:
+        """In the place of ccxt's `fetch`, which makes objects of all rows before it looks."""
+        exchange = self._exchange
+        sent = exchange.prepare_request_headers(headers)
+        came = self._courier.request(method, url, sent, body.encode() if body else None)
+        text = came.content.decode("utf-8", "replace").strip()
+        cut_out = None if self._table is None else cut(text, self._table)
+        payload, rows = cut_out or (exchange.parse_json(text), None)
+        self._reply = Reply(came.status, came.headers, text, rows)
+        told = (came.status, came.reason, url, method)
+        is_known = exchange.handle_errors(*told, came.headers, text, payload, sent, body)
+        if came.status >= ERROR:
+            if not is_known:
+                exchange.handle_http_status_code(*told, text)
+            raise ccxt.ExchangeError(f"{exchange.id} {method} {url}")
+        return text if payload is None else payload
 
 
 def _addresses(addresses: Any, hostname: str | None, host: str | None, settings: Settings) -> Any:

@@ -97,7 +97,6 @@ class Transport:
         Raises `SourceUnavailable` where it was asked for as often as allowed, the venue has banned
         us or wants too long a wait; `SourceRefused` where asking again changes nothing.
         """
-        subject = f"{venue} {endpoint.method} {json.dumps(dict(params), sort_keys=True)}"
         attempt = 0
         while True:
             attempt += 1
@@ -105,6 +104,7 @@ class Transport:
             found = self._attempt(venue, endpoint, params, unit, complaint, attempt)
             if isinstance(found, Answer):
                 return found
+            subject = f"{venue} {endpoint.method} {json.dumps(dict(params), sort_keys=True)}"
             self._bear(venue, endpoint, subject, found, attempt)
 
     def _attempt(
