@@ -63,11 +63,17 @@ def models(manifest: Mapping[str, Any]) -> list[Model]:
                 node["name"],
                 tuple(p.name for p in above),
                 frozenset(direct.union(*(p.tables for p in above))),
-                node["config"].get("incremental_strategy") == "microbatch",
+                _runs_by_day(node["config"]),
                 bool(meta.get("carries_state")) or any(p.carries_state for p in above),
                 bool(meta.get("reads_day_before")) or any(p.reads_day_before for p in above),
             )
     return list(found.values())
+
+
+def _runs_by_day(config: Mapping[str, Any]) -> bool:
+    """A table keeps the strategy that its folder names and does not use it."""
+    is_table = config.get("materialized") == "table"
+    return config.get("incremental_strategy") == "microbatch" and not is_table
 
 
 def steps(

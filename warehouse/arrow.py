@@ -47,6 +47,13 @@ def numbers(column: Array) -> Floats:
     return np.array(column.cast(NUMBER).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def wholes(column: Array) -> Integers:
+    """Whole numbers; ValueError where one is missing."""
+    if column.null_count:
+        raise ValueError(f"{column.null_count} NULL among {len(column)} whole numbers")
+    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
 def nullable(values: NDArray[Any], dtype: pa.DataType = NUMBER) -> Array:
     """NaN becomes NULL."""
     return pa.array(values, type=dtype, mask=np.isnan(values))
@@ -80,6 +87,19 @@ def ragged(name: str, lists: Sequence[Lists]) -> tuple[list[Array], Integers]:
     offsets = np.zeros(len(lists[0]) + 1, dtype=np.int64)
     np.cumsum(lengths[0], out=offsets[1:])
     return [c.flatten() for c in lists], offsets
+
+
+def cut(offsets: Integers, row: int) -> slice:
+    """Where the list of a row lies among the values of all."""
+    return slice(int(offsets[row]), int(offsets[row + 1]))
+
+
+def stacked(rows_type: pa.StructType, tables: "Sequence[Sequence[Array]]") -> list[Array]:
+    """Columns of all tables end to end."""
+    return [
+        pa.concat_arrays([pa.array([], type=field.type), *(table[i] for table in tables)])
+        for i, field in enumerate(rows_type)
+    ]
 
 
 def list_of(

@@ -43,6 +43,8 @@ from warehouse.arrow import (
 )
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
 from warehouse.registry_surfaces import SURFACES
+from warehouse.registry_variance import VARIANCES
+from warehouse.registry_volatility import VOLATILITY
 
 POINTS_OF_VOL = 100.0
 DAYS_A_YEAR = 365.0
@@ -216,6 +218,8 @@ CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
     *SURFACES,
+    *VARIANCES,
+    *VOLATILITY,
     SqlFunction(
         "black_price",
         (*declared("forward", "strike", "t_years", "vol"), *CALL),

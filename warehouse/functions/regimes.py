@@ -62,18 +62,24 @@ def filtered(x: ArrayLike, parameters: ArrayLike) -> Floats:
 
 
 def regimes(
-    x: ArrayLike, window: int, minimum: int = 100, refit: int = 24, first_step: int = 0
+    x: ArrayLike,
+    window: int,
+    minimum: int = 100,
+    refit: int = 24,
+    first_step: int = 0,
+    begin: int = 0,
 ) -> Regimes:
     """Filtered probabilities with parameters fitted anew every `refit` rows on the last `window`.
 
     `x` is, say, the logarithm of realised variance on even steps. Row 0 is step `first_step` of a
     calendar, and fits fall on steps that `refit` divides, so that they do not depend on where a
-    series begins. Each fit needs `minimum` rows that are numbers.
+    series begins. Each fit needs `minimum` rows that are numbers. Rows before the fit that serves
+    row `begin` are left NaN.
     """
     values = _finite("regimes", x)
     if not 10 <= minimum <= window or refit < 1:
         raise ValueError(f"regimes: at least {minimum} of {window} rows, a fit every {refit}")
-    return Regimes(*_regimes(values, window, minimum, refit, first_step % refit))
+    return Regimes(*_regimes(values, window, minimum, refit, first_step % refit, begin))
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:
@@ -84,9 +90,11 @@ def _finite(name: str, values: ArrayLike) -> Floats:
 
 
 @kernel
-def _regimes(x: Floats, window: int, minimum: int, refit: int, phase: int) -> Floats:
+def _regimes(x: Floats, window: int, minimum: int, refit: int, phase: int, first: int) -> Floats:
     out = np.full((6, x.size), math.nan)
     for t in range((refit - phase) % refit, x.size, refit):
+        if t + refit <= first:
+            continue
         begin = max(t - window + 1, 0)
         if np.count_nonzero(~np.isnan(x[begin : t + 1])) < minimum:
             continue
