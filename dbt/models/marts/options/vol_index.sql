@@ -19,6 +19,7 @@ published as (
         venue,
         underlying,
         ended_at,
+        max(coalesce(interval_s, 0)) as interval_s,
         {{ last_by('close', ['event_at', 'instrument_id']) }} as published_iv,
         {{ last_by('instrument_id', ['event_at', 'instrument_id']) }} as published_instrument_id,
         max(available_at) as published_available_at,
@@ -43,6 +44,7 @@ joined as (
     select
         indices.*,
         published.ended_at,
+        published.interval_s,
         published.published_iv,
         published.published_instrument_id,
         published.published_available_at,
@@ -58,7 +60,9 @@ aged as (
 
     select
         joined.*,
-        {{ seconds_between('joined.ended_at', 'joined.snapshot_at') }} <= limits.max_reference_age_s as is_fresh
+        -- Until the next one ends a candle says what there is to know.
+        {{ seconds_between('joined.ended_at', 'joined.snapshot_at') }}
+        <= greatest(joined.interval_s, limits.max_reference_age_s) as is_fresh
 
     from joined
 
