@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from pipelines.live import UNAVAILABLE
 from warehouse.location import Location
@@ -77,6 +77,18 @@ def replaced(location: Location, days: Collection[date]) -> int:
         for unit in manifest.former_units
         if unit.rows
     )
+
+
+def last_commit(location: Location, day: date, venues: Collection[str]) -> datetime | None:
+    """When something of the day was last committed; None where nothing is held."""
+    stamps = (
+        unit.committed_at
+        for manifest in _of(location, [day])
+        if manifest.partition.venue in venues
+        for unit in manifest.units
+        if unit.committed_at
+    )
+    return max(stamps, default=None)
 
 
 def _of(location: Location, days: Collection[date]) -> list[Manifest]:

@@ -62,6 +62,9 @@ class _Steps:
             self._progress(name, self._done, max(self._planned, self._done))
         self._done += 1
 
+    def skip(self) -> None:
+        self._done += 1
+
 
 def run(
     feed: Feed,
@@ -75,19 +78,8 @@ def run(
     location = feed.live.location
     before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
-    missing = set[tuple[str, str]]()
     with dg.DagsterInstance.ephemeral() as instance:
-        for day in days:
-            _take(feed, day, every, steps, instance)
-            feed.reach(_due(day))
-            for asked in (day, day - DAY):
-                if asked in days:
-                    _pull(feed, asked, steps, instance)
-            missing |= _missing(location, days)
-        if feed.is_stepped:
-            feed.reach(_due(days[-1] + DAY))
-            _pull(feed, days[-1], steps, instance)
-        _mend(feed, days, missing)
+        missing = gather(feed, days, every=every, instance=instance, steps=steps)
         steps.begin("portfolio")
         imported = _import(feed, days, portfolio)
         steps.begin("build and publish")
@@ -101,7 +93,7 @@ def run(
         days=tuple(days),
         held=found,
         revised=held.replaced(location, days) - before,
-        asked_again=len(missing),
+        asked_again=missing,
         errors=told,
         imported=imported,
         generation=generation,
@@ -109,13 +101,51 @@ def run(
     )
 
 
+def gather(
+    feed: Feed,
+    days: Sequence[date],
+    *,
+    every: timedelta,
+    instance: dg.DagsterInstance,
+    steps: _Steps | None = None,
+) -> int:
+    """Let `days` pass, and ask again for what was missing; how many units that were."""
+    location, steps = feed.live.location, steps or _Steps(None, 0)
+    known = {day: held.last_commit(location, day, VENUES) for day in days}
+    missing = set[tuple[str, str]]()
+    for day in days:
+        _take(feed, day, every, known[day], steps, instance)
+        feed.reach(_due(day))
+        for asked in (day, day - DAY):
+            if asked in days:
+                _pull(feed, asked, known[asked], steps, instance)
+        missing |= _missing(location, days)
+    if feed.is_stepped:
+        feed.reach(_due(days[-1] + DAY))
+        _pull(feed, days[-1], known[days[-1]], steps, instance)
+        for at in filter(None, known.values()):
+            feed.reach(at)
+    _mend(feed, days, missing)
+    return len(missing)
+
+
 # ---------- the steps
 def _take(
-    feed: Feed, day: date, every: timedelta, steps: _Steps, instance: dg.DagsterInstance
+    feed: Feed,
+    day: date,
+    every: timedelta,
+    known: datetime | None,
+    steps: _Steps,
+    instance: dg.DagsterInstance,
 ) -> None:
-    """The day's states, each asked for again while it can still be had."""
+    """The day's states, each asked for again while it can still be had.
+
+    Of what is `known` since an instant no earlier word is asked for: time in a folder never runs
+    backwards, though a market that is stepped again does.
+    """
     for at in _ticks(day, every):
-        if not feed.reach(at):
+        if (known and at < known) or not feed.reach(at):
+            steps.skip()
             continue
         steps.begin(f"{at:%Y-%m-%d %H:%M}")
         for attempt in range(TICK_ATTEMPTS):
@@ -124,8 +154,17 @@ def _take(
                 break
 
 
-def _pull(feed: Feed, day: date, steps: _Steps, instance: dg.DagsterInstance) -> None:
+def _pull(
+    feed: Feed,
+    day: date,
+    known: datetime | None,
+    steps: _Steps,
+    instance: dg.DagsterInstance,
+) -> None:
     for venue in VENUES:
+        if known and feed.live.clock() < known:
+            steps.skip()
+            continue
         steps.begin(f"{venue} {day}")
         for _ in backfill.bring(feed.live, venue, day, instance=instance):
             pass  # what failed is in the lake: gaps, and checks that did not pass
@@ -178,6 +217,6 @@ def _due(day: date) -> datetime:
 
 
 def _planned(feed: Feed, days: Sequence[date], every: timedelta) -> int:
-    ticks = sum(feed.is_stepped for day in days for _ in _ticks(day, every))
+    ticks = sum(1 for day in days for _ in _ticks(day, every))
     pulls = 2 * len(days) - (not feed.is_stepped)
     return ticks + pulls * len(VENUES) + 2

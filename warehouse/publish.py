@@ -203,8 +203,9 @@ def _missed_event(location: Location, past: list[Event], name: str, at: datetime
 def _own_event(connection: duckdb.DuckDBPyConnection) -> Event:
     """The event that published a file, as the file itself tells it."""
     rows = in_utc(connection.sql("from ops.generations").pl())
-    made = rows.filter(pl.col("event") == "published").sort("published_at", "generation")
-    return Event(**made.to_dicts()[-1])
+    made = rows.filter(pl.col("event") == "published").to_dicts()
+    # by number: a clock may have been set back since
+    return Event(**max(made, key=lambda row: generations.number(row["generation"])))
 
 
 def _next_name(location: Location, past: list[Event], at: datetime) -> str:
