@@ -1,4 +1,4 @@
-"""Are constant tenors, deltas and their history what the planted surface and its past say?"""
+"""Are surfaces, their history, prints and positions what the planted market and its past say?"""
 
 import math
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import pytest
 from option_world import EXPIRIES, SLICES, clock, forward, years
 
 from assets.building import BuildReport, build
-from warehouse.functions import svi
+from warehouse.functions import black, svi
 from warehouse.functions.grid import CALL_DELTAS, TENOR_DAYS
 from warehouse.location import Location, World
 
@@ -20,14 +20,59 @@ from warehouse.location import Location, World
 SNAPSHOTS = tuple(
     datetime(2026, 3, 10, 22, 0, tzinfo=UTC) + timedelta(minutes=5 * n) for n in range(36)
 )
-MARTS = ("forwards", "quotes", "surface_slices", "surface_grid", "skew")
+MARTS = (
+    "forwards",
+    "quotes",
+    "surface_slices",
+    "surface_grid",
+    "skew",
+    "trades",
+    "positioning",
+)
+TRADED = next(o for o in option_world.options() if o.strike == 72_500 and o.option_type == "put")
+AFTER = timedelta(seconds=100)  # from a chain to the print that follows it
+MOVED = 1.001  # of the index, in those seconds
 
 
 def planted(root: pytest.TempPathFactory, snapshots: tuple[datetime, ...]) -> Location:
     location = Location(root.mktemp("surface"))
     location.claim(World("real"))
-    option_world.plant(location, snapshots)
+    plant(location, snapshots)
     return location
+
+
+def plant(location: Location, snapshots: tuple[datetime, ...]) -> None:
+    option_world.plant(location, snapshots)
+    for at in snapshots:
+        unit = f"option prints@{at.isoformat()}"
+        option_world.commit(location, "trades", "deribit", at.date(), unit, [printed(at)])
+
+
+def printed(at: datetime) -> dict[str, object]:
+    """A print at the planted vol, of a market that has moved since the chain."""
+    number = SNAPSHOTS.index(at)
+    moment, expiry, strike = at + AFTER, TRADED.expires_at, TRADED.strike
+    assert expiry is not None
+    assert strike is not None
+    level, t = forward(at, expiry) * MOVED, years(moment, expiry)
+    vol = math.sqrt(
+        float(svi.total_variance(SLICES[expiry], math.log(strike / level))) / years(at, expiry)
+    )
+    return {
+        "venue": "deribit",
+        "underlying": "BTC",
+        "instrument_id": TRADED.instrument_id,
+        "trade_id": str(number),
+        "event_at": moment,
+        "side": "sell" if number % 3 == 0 else "buy",
+        "price": float(black.price(level, strike, t, vol, False)) / level,
+        "quantity_base": round(0.1 * (number + 1), 1),
+        "quantity_contracts": round(0.1 * (number + 1), 1),
+        "index_price": option_world.spot(at) * MOVED,
+        "is_block": False,
+        "is_liquidation": False,
+        "sequence": number,
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,7 +88,7 @@ def stepped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Location, BuildRe
     """Built at midnight and again when the rest had come."""
     location = planted(tmp_path_factory, SNAPSHOTS[:24])
     build(location, clock=clock)
-    option_world.plant(location, SNAPSHOTS[24:])
+    plant(location, SNAPSHOTS[24:])
     return location, build(location, clock=clock)
 
 
@@ -180,6 +225,41 @@ def test_a_percentile_is_the_share_of_strictly_earlier_snapshots(marts):
             assert share == pytest.approx(expected, abs=1e-12)
             checked += 1
     assert checked == 6 * (len(SNAPSHOTS) - 30)
+
+
+def test_a_print_lies_on_the_surface_of_the_chain_before_it_once_the_index_has_moved_it(marts):
+    trades = table(marts, "from options.trades order by event_at")
+    assert trades["event_at"].to_list() == [at + AFTER for at in SNAPSHOTS]
+    assert trades["snapshot_at"].to_list() == list(SNAPSHOTS)
+    assert set(trades["quote_age_s"]) == {100.0}
+    for row in trades.iter_rows(named=True):
+        level = forward(row["snapshot_at"], row["expires_at"]) * MOVED
+        assert row["forward"] == pytest.approx(level, rel=1e-6)
+        assert row["iv_over_surface"] == pytest.approx(0, abs=1e-5)
+        sign = -1 if row["side"] == "sell" else 1
+        greeks = black.greeks(
+            row["forward"], row["strike"], row["t_years"], row["surface_iv"], False
+        )
+        size = sign * row["quantity_base"]
+        assert row["taker_delta_base"] == pytest.approx(size * float(greeks.delta), rel=1e-9)
+        assert row["taker_vega_usd"] == pytest.approx(size * float(greeks.vega) / 100, rel=1e-9)
+        paid = size * row["price"] * row["index_price"]
+        assert row["taker_premium_usd"] == pytest.approx(paid, rel=1e-12)
+
+
+def test_what_takers_bought_is_carried_over_midnight(marts):
+    found = table(marts, "from options.positioning where level_kind = 'chain' order by snapshot_at")
+    bought = np.cumsum([(-0.1 if n % 3 == 0 else 0.1) * (n + 1) for n in range(len(SNAPSHOTS))])
+    expected = [0.0, *bought[:-1]]  # a print counts from the chain after it
+    np.testing.assert_allclose(found["taker_bought_base"], expected, atol=1e-9)
+    gammas = table(
+        marts,
+        "select gamma * index_price * index_price * 0.01 as unit from options.quotes "
+        f"where instrument_id = '{TRADED.instrument_id}' order by snapshot_at",
+    )
+    np.testing.assert_allclose(
+        found["dealer_gamma_taker_flow_usd"], -np.array(expected) * gammas["unit"], rtol=1e-7
+    )
 
 
 def test_a_build_in_two_steps_is_the_build_of_all(stepped, marts, tmp_path_factory):

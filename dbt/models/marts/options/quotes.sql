@@ -227,6 +227,7 @@ final as (
         theta_usd - venue_theta as theta_error_usd,
         open_interest_base,
         open_interest_usd,
+        volume_24h_usd,
         exclude_reason is null as use_in_fit,
         exclude_reason,
         available_at,
