@@ -133,7 +133,7 @@ def test_a_recorded_chain_gives_forwards_within_two_errors_of_its_listed_futures
     assert {e.fit.status for e in chain} == {ParityStatus.OK}
     errors = [abs(e.fit.forward - e.listed) / e.fit.standard_error for e in chain]
     bps = [1e4 * abs(e.fit.forward / e.listed - 1) for e in chain]
-    worst = chain[int(np.argmax(bps))].name
+    worst = chain[int(np.argmax(bps))].smile.name
     print(  # noqa: T201
         f"{len(chain)} expiries, median {np.median(bps):.2f} bp, worst {worst} {max(bps):.2f} bp; "
         f"worst {max(errors):.2f} standard errors"
