@@ -25,6 +25,11 @@ NIGHT = "40 0 * * *"
 PULLED_AGAIN = 3  # yesterday and the two days before: venues correct what they told
 TOO_LATE = timedelta(minutes=4)  # beyond it a state is not the state of its tick
 BUILD_EVERY = timedelta(hours=1)
+SETTINGS = Settings()
+SCHEDULED = (
+    dg.DefaultScheduleStatus.RUNNING if SETTINGS.is_scheduled else dg.DefaultScheduleStatus.STOPPED
+)
+SENSED = dg.DefaultSensorStatus.RUNNING if SETTINGS.is_scheduled else dg.DefaultSensorStatus.STOPPED
 UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
@@ -75,7 +80,7 @@ def _nightly(found: DayJob) -> dg.ScheduleDefinition:
         cron_schedule=NIGHT,
         execution_timezone="UTC",
         name=f"nightly_{found.name}",
-        default_status=dg.DefaultScheduleStatus.RUNNING,
+        default_status=SCHEDULED,
     )
     def nightly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         """Yesterday, and the two days before once more."""
@@ -101,9 +106,9 @@ def cron_of(every_s: int) -> str:
 
 @dg.schedule(
     job=tick,
-    cron_schedule=cron_of(Settings().snapshot_every_s),
+    cron_schedule=cron_of(SETTINGS.snapshot_every_s),
     execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+    default_status=SCHEDULED,
 )
 def every_tick(
     context: dg.ScheduleEvaluationContext, live: dg.ResourceParam[LiveLine]
@@ -153,7 +158,7 @@ def is_due(seen: Seen, newest: Seen, *, are_days_running: bool) -> bool:
 @dg.sensor(
     job=build_and_publish,
     minimum_interval_seconds=60,
-    default_status=dg.DefaultSensorStatus.RUNNING,
+    default_status=SENSED,
 )
 def build_when_due(
     context: dg.SensorEvaluationContext, live: dg.ResourceParam[LiveLine]
@@ -201,7 +206,7 @@ judge_freshness = dg.define_asset_job(
     job=judge_freshness,
     cron_schedule="7 * * * *",
     execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+    default_status=SCHEDULED,
 )
 def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Whether what should be here is here."""

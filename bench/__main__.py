@@ -12,11 +12,12 @@ import sys
 
 import bench
 
-# The proofs that `make test` runs at 20 kills.
+# The proofs that `make test` runs at 20 kills, and at 6 days of a backfill instead of 20.
 LONG_PROOFS = (
     "tests/test_lake.py",
     "tests/test_import_kills.py",
     "tests/test_published_readers.py",
+    "tests/test_backfill_kills.py",
 )
 
 

@@ -24,6 +24,13 @@ def _gateway(text: str | None) -> str | None:
     return text.rstrip("/")
 
 
+def _divides_an_hour(seconds: int) -> int:
+    """Ticks stand on the same minutes of every hour."""
+    if 3600 % seconds:
+        raise ValueError(f"was {seconds}; 3600 is no multiple of it")
+    return seconds
+
+
 class Key(BaseModel):
     """A read-only key of a venue. Neither part is ever shown, logged or kept."""
 
@@ -98,13 +105,18 @@ class Settings(BaseSettings):
     first_day: date = Field(
         default=date(2024, 1, 1), description="The first UTC day that can be asked for."
     )
-    snapshot_every_s: int = Field(
+    snapshot_every_s: Annotated[int, AfterValidator(_divides_an_hour)] = Field(
         default=300,
         ge=60,
         le=3600,
         multiple_of=60,
         description="Seconds between snapshots of chains, quotes and books; a divisor of an hour. "
         "A tick of this grid that was not taken is a gap.",
+    )
+    is_scheduled: bool = Field(
+        default=True,
+        description="Whether Dagster's schedules and the sensor that builds are on from the start; "
+        "its interface turns each on and off.",
     )
     keys: dict[str, Key] = Field(
         default_factory=dict, description="Read-only keys by venue; market data needs none."

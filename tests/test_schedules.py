@@ -119,6 +119,11 @@ def test_the_ticks_follow_their_setting(every_s: int, cron: str) -> None:
     assert schedules.cron_of(every_s) == cron
 
 
+def test_ticks_that_would_not_stand_on_the_same_minutes_of_every_hour_are_refused() -> None:
+    with pytest.raises(ValueError, match="was 420; 3600 is no multiple of it"):
+        Settings(snapshot_every_s=420)
+
+
 # ---------- marts
 def at(minute: int, *, days: int = 0, ticks: int = 0) -> Seen:
     moment = datetime(2026, 3, 11, tzinfo=UTC) + timedelta(minutes=minute)
