@@ -64,9 +64,8 @@ class Deployment:
         module, *rest = words
         name = "dagster" if module == "api" else f"dagster.{module}"
         command = [sys.executable, "-m", name, *([module] if module == "api" else []), *rest]
-        log = (self.home / f"{module}.log").open("ab")
-        self._running.append(
-            subprocess.Popen(
+        with (self.home / f"{module}.log").open("ab") as log:
+            process = subprocess.Popen(
                 command,
                 env=self._environment,
                 cwd=self.home,
@@ -74,7 +73,7 @@ class Deployment:
                 stderr=log,
                 start_new_session=True,
             )
-        )
+        self._running.append(process)
 
     def _answers(self) -> bool:
         assert all(process.poll() is None for process in self._running), self.home
@@ -191,12 +190,14 @@ UNDER_WAY = (BulkActionStatus.REQUESTED, BulkActionStatus.FAILING)
 
 def assert_equal_to_the_truth(location: Location, folder: Path) -> None:
     truth.write(folder, HISTORY, DAYS)
-    key = ["venue", "instrument_id", "trade_id"]
-    columns = [*key, "price", "event_at"]
+    key = ["instrument_id", "trade_id"]
+    columns = [*key, "side", "price", "event_at"]
     planted = pl.read_parquet(folder / "trades.parquet").filter(
         pl.col("instrument_id").str.contains("BTC")
     )
     found = scan(location, "trades").collect()
     assert found.select(key).is_duplicated().sum() == 0
     assert found.select(columns).sort(key).equals(planted.select(columns).sort(key))
+    sizes = found.sort(key)["quantity_base"] / planted.sort(key)["quantity_base"]
+    assert sizes.is_between(1 - 1e-12, 1 + 1e-12).all()
     assert orphans(location) == []
