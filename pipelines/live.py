@@ -52,9 +52,13 @@ class Line:
     transport: Transport
     underlyings: tuple[str, ...]
     world: World
+    _venues: dict[str, Venue] = field(default_factory=dict, repr=False, compare=False)
 
     def venue(self, slug: str) -> Venue:
-        return venues()[slug](self.transport, self.transport.settings)
+        """The venue, always the same one: it remembers what is listed."""
+        if slug not in self._venues:
+            self._venues[slug] = venues()[slug](self.transport, self.transport.settings)
+        return self._venues[slug]
 
 
 @dataclass(frozen=True, slots=True)

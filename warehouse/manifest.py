@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ class Manifest:
 
     def write(self, location: Location) -> None:
         """Replace the manifest on disk: this is the commit."""
-        text = json.dumps(asdict(self), default=_text, indent=1, sort_keys=True)
+        text = json.dumps(self, default=_plain, sort_keys=True)
         write_durably(self.partition.folder(location) / "manifest.json", text.encode())
 
 
@@ -199,9 +199,11 @@ def _counted(added_at: datetime | None, removed_at: datetime | None, by: datetim
     return was_there and (removed_at is None or removed_at > by)
 
 
-def _text(value: object) -> str:
+def _plain(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if is_dataclass(value):
+        return {part.name: getattr(value, part.name) for part in fields(value)}
     raise TypeError(f"a manifest cannot hold {type(value).__name__}")
 
 

@@ -12,7 +12,8 @@ from functools import partial
 import polars as pl
 
 from pipelines.archives.base import SourceRefused, SourceUnavailable
-from pipelines.transport import Answer, Session
+from pipelines.settings import Settings
+from pipelines.transport import Answer, Session, Transport
 from pipelines.universe import Instrument
 from pipelines.venues import deribit_endpoints as ends
 from pipelines.venues import deribit_facts as facts
@@ -36,6 +37,10 @@ class Deribit(Venue):
     """Underlyings are the coins in which its instruments settle: BTC, ETH."""
 
     slug = "deribit"
+
+    def __init__(self, transport: Transport, settings: Settings) -> None:
+        super().__init__(transport, settings)
+        self._lists: dict[str, tuple[datetime, list[Instrument]]] = {}
 
     # ---------- what can be had for any day
     def instruments(self, underlying: str, window: Window) -> Iterator[Fetched]:
@@ -206,8 +211,15 @@ class Deribit(Venue):
         found = [item for item in decoded.instruments if item.instrument_id in names]
         return sorted(found, key=lambda item: item.instrument_id)
 
-    def _listed(self, session: Session, underlying: str, at: datetime) -> list[Instrument]:
-        """What is listed at this moment."""
+    def _listed(
+        self, session: Session, underlying: str, at: datetime, *, is_anew: bool = False
+    ) -> list[Instrument]:
+        """What is listed at this moment, asked for once unless `is_anew`."""
+        if self._lists.get(underlying, (None,))[0] != at or is_anew:
+            self._lists[underlying] = (at, self._list_of(session, underlying, at))
+        return self._lists[underlying][1]
+
+    def _list_of(self, session: Session, underlying: str, at: datetime) -> list[Instrument]:
         pages = [
             session.ask(
                 ends.LISTING,
@@ -224,8 +236,9 @@ class Deribit(Venue):
         self, session: Session, underlying: str, at: datetime
     ) -> tuple[list[Instrument], Answer]:
         """The options that are listed, and a summary that tells of all of them if it can be had."""
-        for _ in range(CHAIN_ATTEMPTS):
-            items = [i for i in self._listed(session, underlying, at) if i.strike is not None]
+        for attempt in range(CHAIN_ATTEMPTS):
+            listed = self._listed(session, underlying, at, is_anew=attempt > 0)
+            items = [item for item in listed if item.strike is not None]
             summary = session.ask(
                 ends.SUMMARY,
                 {"currency": underlying, "kind": "option"},

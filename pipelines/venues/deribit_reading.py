@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
 
 import polars as pl
 
@@ -19,6 +21,7 @@ from warehouse.raw import Page
 # Multiplied by: polars divides one row exactly and several by way of the inverse.
 PERCENT = 0.01
 LONGEST_NAME = 64
+MOST_NAMES = 16_384  # that are remembered: of two coins, a few days' chains
 # What a name says by itself. Where the wire states the same it is compared, not taken.
 FACTS: Mapping[str, pl.DataType | type[pl.DataType]] = {
     "instrument_name": pl.String,
@@ -95,24 +98,30 @@ def read(
 
 
 def _facts(names: pl.Series, day: date) -> tuple[pl.DataFrame, frozenset[Instrument]]:
-    found = {name: item for name in names.sort() if (item := instrument(name))}
-    rows = [
-        asdict(item)
-        | {
-            "instrument_name": name,
-            "underlying": item.underlying,
-            "instrument_id": item.instrument_id,
-            "named_kind": item.kind,
-            "is_inverse": item.contract_type == "inverse",
-            "is_dollar": item.quote in universe.dollar_assets(),
-            "spec_size": universe.spec(item, day).contract_size,
-            "named_strike": item.strike,
-            "named_type": item.option_type,
-            "named_expiry": item.expires_at,
-        }
-        for name, item in found.items()
-    ]
-    return pl.DataFrame(rows, schema=FACTS), frozenset(found.values())
+    found = [fact for name in names.sort() if (fact := _fact(name, day))]
+    rows = [row for row, _ in found]
+    return pl.DataFrame(rows, schema=FACTS), frozenset(item for _, item in found)
+
+
+@lru_cache(maxsize=MOST_NAMES)
+def _fact(name: str, day: date) -> tuple[Mapping[str, Any], Instrument] | None:
+    """What a name says, of which a chain has hundreds and every answer the same."""
+    item = instrument(name)
+    if item is None:
+        return None
+    row = asdict(item) | {
+        "instrument_name": name,
+        "underlying": item.underlying,
+        "instrument_id": item.instrument_id,
+        "named_kind": item.kind,
+        "is_inverse": item.contract_type == "inverse",
+        "is_dollar": item.quote in universe.dollar_assets(),
+        "spec_size": universe.spec(item, day).contract_size,
+        "named_strike": item.strike,
+        "named_type": item.option_type,
+        "named_expiry": item.expires_at,
+    }
+    return row, item
 
 
 def instrument(name: str) -> Instrument | None:
