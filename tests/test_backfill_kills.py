@@ -178,8 +178,9 @@ def test_killing_workers_daemon_and_code_server_loses_no_day_of_a_backfill(
         wait_until(lambda: status() not in UNDER_WAY, "the backfill ends")
         assert status() == BulkActionStatus.COMPLETED_SUCCESS
         assert sorted(held(location)) == sorted(PARTITIONS)
-        again = instance.get_runs(dg.RunsFilter(tags={"dagster/parent_run_id": cut[0].run_id}))
-        assert [run.status for run in again] == [dg.DagsterRunStatus.SUCCESS]
+        for run in cut:  # the newest of a run and its repetitions stands first
+            again = instance.get_runs(dg.RunsFilter(tags={"dagster/root_run_id": run.run_id}))
+            assert again[0].status == dg.DagsterRunStatus.SUCCESS
         told = instance.get_materialized_partitions(lake_key("trades"))
         assert told == {str(key_of(venue, day)) for venue, day in PARTITIONS}
     assert_equal_to_the_truth(location, tmp_path / "truth")
