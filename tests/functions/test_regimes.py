@@ -86,6 +86,15 @@ def test_probabilities_do_not_depend_on_where_the_series_begins(seed, dropped):
     np.testing.assert_array_equal(whole.probability[begin:], part.probability[begin - dropped :])
 
 
+def test_rows_that_are_not_wanted_cost_no_fit_and_change_no_other():
+    x, _ = chain(np.random.default_rng(5), 200)
+    whole = regimes.regimes(x, 80, 40, 10, first_step=3)
+    late = regimes.regimes(x, 80, 40, 10, first_step=3, begin=155)
+    assert np.isnan(late.probability[:147]).all()
+    np.testing.assert_array_equal(late.probability[147:], whole.probability[147:])
+    assert np.isfinite(late.separation[155:]).all()
+
+
 def test_the_wild_state_has_the_higher_mean_and_separation_tells_one_state_from_two():
     x, _ = chain(np.random.default_rng(3), 1_000)
     two = regimes.regimes(x, 500)

@@ -71,11 +71,15 @@ strips as (
 
 ),
 
+-- Hours are whole: what trails ended before the snapshot, what is to come begins after it.
 observed as (
 
     select
         *,
-        {{ day_end('day_at') }} as day_end_at
+        {{ hour_of('snapshot_at') }} as trailing_end_at,
+        {{ plus_seconds(hour_of('snapshot_at'), '-86400 * tenor_days') }} as trailing_start_at,
+        {{ bin_end('snapshot_at', 3600) }} as forward_start_at,
+        {{ plus_seconds(bin_end('snapshot_at', 3600), '86400 * tenor_days') }} as closes_at
 
     from strips
 
@@ -83,72 +87,28 @@ observed as (
 
 ),
 
--- Realised variance is the mean of hours; tenors are whole days.
-realized_days as (
+-- Sums in decimals: their differences are those of the hours in between, exactly.
+hours as (
 
     select
         underlying,
-        {{ day_of('hour_at') }} as day_at,
-        {{ exact_sum('realized_variance') }} as variance_sum,
-        count(realized_variance) as hour_count,
-        max(available_at) as available_at
+        {{ plus_seconds('hour_at', 3600) }} as hour_end_at,
+        sum({{ exact('realized_variance') }}) over so_far as variance_sum,
+        count(realized_variance) over so_far as hour_count,
+        max(available_at) over so_far as available_at
 
     from {{ ref('realized_vol') }}
 
     where window_hours = 1 and estimator = 'realized_5m'
 
-    group by underlying, {{ day_of('hour_at') }}
+    window so_far as (
+        partition by underlying
+        order by hour_at asc nulls last
+        rows between unbounded preceding and current row
+    )
 
 ),
 
-trailing_sums as (
-
-    select
-        observed.underlying,
-        observed.tenor_days,
-        observed.day_at,
-        {{ exact_sum('realized_days.variance_sum') }} / nullif(sum(realized_days.hour_count), 0) as variance,
-        sum(realized_days.hour_count) / (24.0 * observed.tenor_days) as hour_share,
-        max(realized_days.available_at) as available_at
-
-    from observed
-
-    inner join realized_days
-        on
-            observed.underlying = realized_days.underlying
-            and observed.day_end_at > realized_days.day_at
-            and {{ plus_seconds('observed.day_end_at', '-86400 * observed.tenor_days') }} <= realized_days.day_at
-
-    group by observed.underlying, observed.tenor_days, observed.day_at
-
-),
-
-forward_sums as (
-
-    select
-        observed.underlying,
-        observed.tenor_days,
-        observed.day_at,
-        {{ exact_sum('realized_days.variance_sum') }} / nullif(sum(realized_days.hour_count), 0) as variance,
-        sum(realized_days.hour_count) / (24.0 * observed.tenor_days) as hour_share,
-        max(realized_days.available_at) as available_at
-
-    from observed
-
-    inner join realized_days
-        on
-            observed.underlying = realized_days.underlying
-            and observed.day_end_at <= realized_days.day_at
-            and {{ plus_seconds('observed.day_end_at', '86400 * observed.tenor_days') }} > realized_days.day_at
-
-    -- What is to come is realised when its window has closed, not before.
-    where {{ plus_seconds('observed.day_end_at', '86400 * observed.tenor_days') }} <= {{ as_of() }}
-
-    group by observed.underlying, observed.tenor_days, observed.day_at
-
-),
-
--- What was forecast in the last hour of the day.
 forecasts as (
 
     select
@@ -169,50 +129,63 @@ forecasts as (
 joined as (
 
     select
-        observed.underlying,
-        observed.tenor_days,
-        observed.day_at,
-        observed.venue,
-        observed.snapshot_at,
-        observed.implied_variance,
-        observed.implied_atm_variance,
-        observed.coverage_share,
-        observed.is_forward_elsewhere,
-        observed.newest_quoted_at,
-        observed.day_end_at,
-        {{ plus_seconds('observed.day_end_at', '86400 * observed.tenor_days') }} as closes_at,
-        case when trailing_sums.hour_share >= 0.9 then trailing_sums.variance end as trailing_variance,
-        coalesce(trailing_sums.hour_share, 0) as trailing_hour_share,
+        observed.*,
+        trailing_ends.available_at as trailing_available_at,
+        forward_ends.available_at as forward_available_at,
+        trailing_ends.hour_count - coalesce(trailing_starts.hour_count, 0) as trailing_hours,
+        trailing_ends.variance_sum - coalesce(trailing_starts.variance_sum, 0) as trailing_sum,
+        forward_ends.hour_count - coalesce(forward_starts.hour_count, 0) as forward_hours,
+        forward_ends.variance_sum - coalesce(forward_starts.variance_sum, 0) as forward_sum,
         forecasts.forecast_vol * forecasts.forecast_vol as forecast_variance,
         forecasts.forecast_method,
-        case when forward_sums.hour_share >= 0.9 then forward_sums.variance end as forward_variance,
-        forward_sums.available_at as forward_available_at,
-        greatest(
-            observed.day_end_at,
-            observed.available_at,
-            coalesce(trailing_sums.available_at, observed.available_at),
-            coalesce(forecasts.available_at, observed.available_at)
-        ) as known_at
+        forecasts.available_at as forecast_available_at
 
     from observed
 
-    left join trailing_sums
-        on
-            observed.underlying = trailing_sums.underlying
-            and observed.tenor_days = trailing_sums.tenor_days
-            and observed.day_at = trailing_sums.day_at
+    {{ asof_left_join('hours', 'trailing_ends', ['underlying'], 'observed', 'trailing_end_at', 'hour_end_at') }}
 
-    left join forward_sums
-        on
-            observed.underlying = forward_sums.underlying
-            and observed.tenor_days = forward_sums.tenor_days
-            and observed.day_at = forward_sums.day_at
+    {{ asof_left_join('hours', 'trailing_starts', ['underlying'], 'observed', 'trailing_start_at', 'hour_end_at') }}
+
+    {{ asof_left_join('hours', 'forward_starts', ['underlying'], 'observed', 'forward_start_at', 'hour_end_at') }}
+
+    {{ asof_left_join('hours', 'forward_ends', ['underlying'], 'observed', 'closes_at', 'hour_end_at') }}
 
     left join forecasts
         on
             observed.underlying = forecasts.underlying
             and observed.tenor_days = forecasts.tenor_days
-            and observed.day_end_at = forecasts.hour_end_at
+            and observed.trailing_end_at = forecasts.hour_end_at
+
+),
+
+shared as (
+
+    select
+        *,
+        coalesce(trailing_hours, 0) / (24.0 * tenor_days) as trailing_hour_share,
+        coalesce(forward_hours, 0) / (24.0 * tenor_days) as forward_hour_share,
+        greatest(
+            available_at,
+            coalesce(trailing_available_at, available_at),
+            coalesce(forecast_available_at, available_at)
+        ) as known_at
+
+    from joined
+
+),
+
+realized as (
+
+    select
+        *,
+        case when trailing_hour_share >= 0.9 then cast(trailing_sum as double) / trailing_hours end as trailing_variance,
+        -- What is to come is realised when its window has closed, not before.
+        case
+            when forward_hour_share >= 0.9 and closes_at <= {{ as_of() }}
+                then cast(forward_sum as double) / forward_hours
+        end as forward_variance
+
+    from shared
 
 ),
 
@@ -242,7 +215,7 @@ final as (
             else known_at
         end as available_at,
         {{ quality(
-            'day_end_at',
+            'snapshot_at',
             'newest_quoted_at',
             'null',
             hard_flags=[('implied_variance is null', 'no_implied_variance')],
@@ -254,10 +227,8 @@ final as (
             ],
         ) }}
 
-    from joined
+    from realized
 
 )
 
 select * from final
-
-where known_at <= {{ as_of() }}
