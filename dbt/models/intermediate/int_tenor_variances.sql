@@ -73,8 +73,10 @@ joined as (
         enclosed.*,
         earlier.variance as variance_before,
         later.variance as variance_after,
-        earlier.coverage_share as share_before,
-        later.coverage_share as share_after,
+        earlier.surface_variance as surface_before,
+        later.surface_variance as surface_after,
+        earlier.surface_variance * earlier.coverage_share as covered_before,
+        later.surface_variance * later.coverage_share as covered_after,
         least(earlier.strikes_used, later.strikes_used) as strikes_used,
         earlier.is_forward_elsewhere or later.is_forward_elsewhere as is_forward_elsewhere,
         case
@@ -106,7 +108,9 @@ mixed as (
 
     select
         *,
-        weight_before * variance_before + (1 - weight_before) * variance_after as total_variance
+        weight_before * variance_before + (1 - weight_before) * variance_after as total_variance,
+        (weight_before * covered_before + (1 - weight_before) * covered_after)
+        / (weight_before * surface_before + (1 - weight_before) * surface_after) as coverage_share
 
     from joined
 
@@ -120,8 +124,7 @@ select
     snapshot_at,
     total_variance,
     case when total_variance > 0 then total_variance / tenor_years end as variance,
-    (weight_before * variance_before * share_before + (1 - weight_before) * variance_after * share_after)
-    / nullif(total_variance, 0) as coverage_share,
+    coverage_share,
     strikes_used,
     expiry_before_at,
     expiry_after_at,
