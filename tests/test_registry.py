@@ -185,6 +185,21 @@ def test_a_surface_without_slices_has_no_list_of_cells(connection):
     assert [len(cells) for (cells,) in found] == [13 * 19, 0]
 
 
+def test_each_quote_is_told_what_the_others_say(connection):
+    k = np.linspace(-0.5, 0.5, 11)
+    params = [float(v) for v in VOGT.split(",")]
+    w = svi.total_variance(params, k)
+    lists = f"{k.tolist()}, {w.tolist()}, {[1.0] * 11}"
+    (found,) = row(connection, f"svi_left_out({VOGT}, 1.0, {lists})")
+    assert [quote["place"] for quote in found] == list(range(1, 12))
+    assert [quote["quotes_left"] for quote in found] == [10] * 11
+    assert [quote["iv"] for quote in found] == pytest.approx(np.sqrt(w), rel=1e-8)
+    (found,) = row(connection, f"svi_left_out({VOGT}, 1.0, [0.1], [null], [null])")
+    assert found == [
+        {"place": 1, "iv": None, "error_iv": None, "quotes_left": 0, "is_inside": False}
+    ]
+
+
 def test_parity_takes_missing_sides_as_null(connection):
     (found,) = row(
         connection,

@@ -4,6 +4,8 @@ They take one surface per row, its slices as lists of equal length in the order 
 and give a list of rows. What registry.py says of missing values holds here.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from warehouse.arrow import (
     ragged,
 )
 from warehouse.functions.grid import CALL_DELTAS, TENOR_DAYS, Grid, grid
+from warehouse.functions.leave_out import left_out
 
 SLICES = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 SURFACE = ("t_years", "forward", *SLICES, "k_low", "k_high")
@@ -43,6 +46,16 @@ TENOR = pa.struct(
         *((name, NUMBER) for name in ("put25_iv", "put10_iv", "skew_slope", "curvature")),
         ("is_extrapolated_strike", FLAG),
         *PLACES,
+    ]
+)
+
+LEFT_OUT = pa.struct(
+    [
+        ("place", pa.int32()),
+        ("iv", NUMBER),
+        ("error_iv", NUMBER),
+        ("quotes_left", pa.int32()),
+        ("is_inside", FLAG),
     ]
 )
 
@@ -77,6 +90,17 @@ def surface_tenors(*surface: Lists) -> Array:
     places = [place(p.ravel()) for p in (found.before, found.after)]
     rows = [*(nullable(np.ravel(c)) for c in columns), beyond, *places]
     return list_of(TENOR, ends * each, [kept(c, ends, each) for c in rows])
+
+
+def svi_left_out(*slice_time_quotes: Any) -> Array:
+    *params, t_years = map(numbers, slice_time_quotes[:6])
+    values, offsets = ragged("svi_left_out", slice_time_quotes[6:])
+    k, total_variance, weight = map(numbers, values)
+    found = left_out(params, t_years, k, total_variance, weight, offsets)
+    places = np.arange(k.size) - np.repeat(offsets[:-1], np.diff(offsets))
+    columns = [place(places), nullable(found.iv), nullable(found.error_iv)]
+    columns += [pa.array(found.quotes_left, type=pa.int32()), pa.array(found.is_inside)]
+    return list_of(LEFT_OUT, offsets, columns)
 
 
 def read(surface: tuple[Lists, ...], call_deltas: tuple[float, ...]) -> tuple[Grid, Integers]:
@@ -114,5 +138,13 @@ SURFACES = (
         "Volatilities at the forward and at the 10 and 25 deltas, slope and curvature at every "
         "constant tenor of a surface, as surface_grid reads it.",
         surface_tenors,
+    ),
+    SqlFunction(
+        "svi_left_out",
+        (*declared(*SLICES, "t_years"), *declared("k", "total_variance", "weight", dtype=NUMBERS)),
+        pa.list_(LEFT_OUT),
+        "Per quote of a raw SVI slice, at its list position from 1, what the slice says once the "
+        "quotes of its strike are left out of the fit, and the standard error of that.",
+        svi_left_out,
     ),
 )
