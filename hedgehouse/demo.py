@@ -16,7 +16,7 @@ from warehouse.location import Clock, Location
 # A few of each kind; late and corrected trades are there when the day is asked for again.
 FAULTS = (
     "429:0.002,503:0.001,maintenance:0.001,html:0.002,truncated:0.002,empty:0.001,short:0.001,"
-    "reset:0.002,repeat:0.002,drop:0.002,reorder:0.001,late:0.0002,revised:0.0002"
+    "reset:0.002,repeat:0.002,drop:0.002,reorder:0.001,late:0.001,revised:0.001"
 )
 _NEXT = "select * from options.skew where underlying = 'BTC' order by snapshot_at desc limit 5"
 _ORDER_COLUMNS = "as_of_at, portfolio_id, leg, action, explanation, block_reasons"
