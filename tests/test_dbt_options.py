@@ -75,7 +75,7 @@ def test_implied_vols_price_their_quotes_back(marts):
 
 
 def test_every_expiry_with_enough_strikes_has_a_slice_inside_its_spreads(marts):
-    slices = rows(marts, "surface_slices")
+    slices = rows(marts, "surface_slices").filter(fit_kind="raw")
     assert slices.height == 13
     assert slices["quotes_used"].min() >= 5
     assert slices["svi_a"].is_not_null().all()
@@ -87,8 +87,27 @@ def test_every_expiry_with_enough_strikes_has_a_slice_inside_its_spreads(marts):
     assert not crossed["is_arbitrage_free"].any()
 
 
+def test_repaired_no_expiry_crosses_another_and_the_quotes_are_still_met(marts):
+    slices = rows(marts, "surface_slices")
+    raw, repaired = (slices.filter(fit_kind=kind) for kind in ("raw", "repaired"))
+    assert repaired["expires_at"].equals(raw["expires_at"])
+    assert set(repaired["repair_status"]) == {"refitted"}
+    assert repaired["is_arbitrage_free"].all()
+    assert repaired["butterfly_min_g"].min() >= 0
+    assert repaired["calendar_min_dw"].drop_nulls().min() >= 0
+    assert repaired["quality_flags"].list.len().max() == 0
+    lost = raw["inside_spread_share"] - repaired["inside_spread_share"]
+    worst = repaired.sort("repair_max_change_iv").tail(1)
+    print(f"largest change {worst['repair_max_change_iv'][0]:.4f} at {worst['expires_at'][0]}")  # noqa: T201
+    assert lost.mean() < 0.01
+    assert repaired["repair_rms_change_iv"].max() < 0.01
+    assert (repaired["rmse_iv"] >= raw["rmse_iv"] - 0.002).all()
+    assert raw["repair_status"].null_count() == 13
+
+
 def test_the_smile_leans_to_puts_at_every_expiry_and_forward_vols_chain_up(marts):
-    skew = rows(marts, "skew").sort("tenor_days")
+    skew = rows(marts, "skew").filter(tenor_kind="listed").sort("tenor_days")
+    assert set(skew["fit_kind"]) == {"repaired"}
     assert (skew["rr25"] < 0).all()
     assert (skew["bf25"] > 0).all()
     assert (skew["skew_slope"] < 0).all()

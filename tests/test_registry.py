@@ -185,6 +185,36 @@ def test_a_surface_without_slices_has_no_list_of_cells(connection):
     assert [len(cells) for (cells,) in found] == [13 * 19, 0]
 
 
+def test_slices_that_cross_are_repaired_and_told_by_how_much(connection):
+    k = np.linspace(-0.4, 0.4, 9)
+    near, far = (0.02, 0.10, -0.3, 0.0, 0.2), (0.021, 0.05, 0.2, 0.1, 0.2)
+    w = [svi.total_variance(p, k) for p in (near, far)]
+    lists = [[a, b] for a, b in zip(near, far, strict=True)]
+    quotes = [[*k, *k], np.concatenate(w).tolist(), [1.0] * 18]
+    arguments = ", ".join(str([*map(float, v)]) for v in [*lists, [0.1, 0.2]])
+    arguments += ", [9, 9], " + ", ".join(str([*map(float, v)]) for v in quotes)
+    (crossing,) = row(connection, f"svi_calendar({str(near)[1:-1]}, {str(far)[1:-1]})")
+    assert crossing["calendar_min_dw"] < 0
+    (found,) = row(connection, f"surface_repair({arguments})")
+    assert [s["place"] for s in found] == [1, 2]
+    assert {s["repair_status"] for s in found} == {"refitted"}
+    params = [[s[f"svi_{name}"] for name in ("a", "b", "rho", "m", "sigma")] for s in found]
+    both = ", ".join(str(v) for v in (*params[0], *params[1]))
+    (clean,) = row(connection, f"svi_calendar({both})")
+    assert clean["calendar_min_dw"] >= 0
+    assert clean["wing_excess"] >= 0
+    for repaired in params:
+        (least,) = row(connection, f"svi_least_g({', '.join(map(str, repaired))})")
+        assert least >= 0
+    assert all(0 < s["rms_change_iv"] <= s["max_change_iv"] for s in found)
+
+
+def test_quotes_that_are_not_as_many_as_counted_are_refused(connection):
+    one = ", ".join(["[0.1]"] * 6)
+    with pytest.raises(duckdb.InvalidInputException, match="1 quotes in row 0, not as many"):
+        row(connection, f"surface_repair({one}, [2], [0.1], [0.1], [1])")
+
+
 def test_each_quote_is_told_what_the_others_say(connection):
     k = np.linspace(-0.5, 0.5, 11)
     params = [float(v) for v in VOGT.split(",")]

@@ -42,6 +42,7 @@ from warehouse.arrow import (
     record_type,
 )
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
+from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
 from warehouse.registry_variance import VARIANCES
 from warehouse.registry_volatility import VOLATILITY
@@ -218,6 +219,7 @@ CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
     *SURFACES,
+    *REPAIRS,
     *VARIANCES,
     *VOLATILITY,
     SqlFunction(

@@ -52,121 +52,214 @@ expiries as (
 fitted as (
 
     select
-        expiries.*,
+        forwards.venue,
+        forwards.underlying,
+        forwards.expires_at,
+        forwards.snapshot_at,
         forwards.t_years,
-        svi_fit(expiries.moneynesses, expiries.variances, expiries.weights, forwards.t_years) as fit
+        coalesce(expiries.quotes_used, 0) as quotes_used,
+        expiries.lowest_log_moneyness,
+        expiries.highest_log_moneyness,
+        expiries.nearest_iv,
+        svi_fit(expiries.moneynesses, expiries.variances, expiries.weights, forwards.t_years) as fit,
+        row_number() over (
+            partition by forwards.venue, forwards.underlying, forwards.snapshot_at
+            order by forwards.expires_at asc nulls last
+        ) as place
 
-    from expiries
+    from forwards
 
-    inner join forwards
+    left join expiries
         on
-            expiries.venue = forwards.venue
-            and expiries.underlying = forwards.underlying
-            and expiries.expires_at = forwards.expires_at
-            and expiries.snapshot_at = forwards.snapshot_at
+            forwards.venue = expiries.venue
+            and forwards.underlying = expiries.underlying
+            and forwards.expires_at = expiries.expires_at
+            and forwards.snapshot_at = expiries.snapshot_at
 
 ),
 
-slices as (
+surfaces as (
+
+    select
+        venue,
+        underlying,
+        snapshot_at,
+        {{ list_of('fit.svi_a', 'place') }} as levels,
+        {{ list_of('fit.svi_b', 'place') }} as slopes,
+        {{ list_of('fit.svi_rho', 'place') }} as skews,
+        {{ list_of('fit.svi_m', 'place') }} as centres,
+        {{ list_of('fit.svi_sigma', 'place') }} as roundnesses,
+        {{ list_of('t_years', 'place') }} as times,
+        {{ list_of('quotes_used', 'place') }} as counts
+
+    from fitted
+
+    group by venue, underlying, snapshot_at
+
+),
+
+-- In the order of expiries and, within them, of the lists that were fitted.
+chains as (
+
+    select
+        venue,
+        underlying,
+        snapshot_at,
+        {{ list_of('log_moneyness', 'expires_at, log_moneyness, instrument_id') }} as moneynesses,
+        {{ list_of('total_variance', 'expires_at, log_moneyness, instrument_id') }} as variances,
+        {{ list_of('weight', 'expires_at, log_moneyness, instrument_id') }} as weights
+
+    from quotes
+
+    group by venue, underlying, snapshot_at
+
+),
+
+repairs as (
+
+    select
+        surfaces.venue,
+        surfaces.underlying,
+        surfaces.snapshot_at,
+        surface_repair(
+            surfaces.levels, surfaces.slopes, surfaces.skews, surfaces.centres, surfaces.roundnesses,
+            surfaces.times, surfaces.counts, chains.moneynesses, chains.variances, chains.weights
+        ) as slices
+
+    from surfaces
+
+    left join chains
+        on
+            surfaces.venue = chains.venue
+            and surfaces.underlying = chains.underlying
+            and surfaces.snapshot_at = chains.snapshot_at
+
+),
+
+repaired as (
+
+    select
+        venue,
+        underlying,
+        snapshot_at,
+        {{ exploded('slices') }} as slice
+
+    from repairs
+
+),
+
+both_kinds as (
 
     select
         venue,
         underlying,
         expires_at,
         snapshot_at,
+        'raw' as fit_kind,
+        t_years,
         quotes_used,
         lowest_log_moneyness,
         highest_log_moneyness,
         nearest_iv,
-        t_years,
         fit.svi_a,
         fit.svi_b,
         fit.svi_rho,
         fit.svi_m,
         fit.svi_sigma,
-        fit.rmse_iv,
-        fit.butterfly_min_g,
-        fit.lee_left,
-        fit.lee_right,
         fit.fit_status,
-        svi_total_variance(fit.svi_a, fit.svi_b, fit.svi_rho, fit.svi_m, fit.svi_sigma, 0.0) as atm_variance
+        cast(null as varchar) as repair_status,
+        cast(null as double) as repair_max_change_iv,
+        cast(null as double) as repair_rms_change_iv
 
     from fitted
+
+    union all
+
+    select
+        fitted.venue,
+        fitted.underlying,
+        fitted.expires_at,
+        fitted.snapshot_at,
+        'repaired' as fit_kind,
+        fitted.t_years,
+        fitted.quotes_used,
+        fitted.lowest_log_moneyness,
+        fitted.highest_log_moneyness,
+        fitted.nearest_iv,
+        repaired.slice.svi_a,
+        repaired.slice.svi_b,
+        repaired.slice.svi_rho,
+        repaired.slice.svi_m,
+        repaired.slice.svi_sigma,
+        fitted.fit.fit_status,
+        repaired.slice.repair_status,
+        repaired.slice.max_change_iv as repair_max_change_iv,
+        repaired.slice.rms_change_iv as repair_rms_change_iv
+
+    from fitted
+
+    inner join repaired
+        on
+            fitted.venue = repaired.venue
+            and fitted.underlying = repaired.underlying
+            and fitted.snapshot_at = repaired.snapshot_at
+            and fitted.place = repaired.slice.place
+
+),
+
+slices as (
+
+    select
+        *,
+        svi_least_g(svi_a, svi_b, svi_rho, svi_m, svi_sigma) as butterfly_min_g,
+        svi_b * (1 - svi_rho) as lee_left,
+        svi_b * (1 + svi_rho) as lee_right,
+        svi_total_variance(svi_a, svi_b, svi_rho, svi_m, svi_sigma, 0.0) as atm_variance
+
+    from both_kinds
 
 ),
 
 neighbours as (
 
     select
-        *,
-        lag(svi_a) over previous as previous_a,
-        lag(svi_b) over previous as previous_b,
-        lag(svi_rho) over previous as previous_rho,
-        lag(svi_m) over previous as previous_m,
-        lag(svi_sigma) over previous as previous_sigma,
-        lag(lee_left) over previous as previous_left,
-        lag(lee_right) over previous as previous_right,
-        greatest(1.5, 6 * sqrt(atm_variance)) as reach
+        venue,
+        underlying,
+        expires_at,
+        snapshot_at,
+        fit_kind,
+        svi_calendar(
+            lag(svi_a) over previous, lag(svi_b) over previous, lag(svi_rho) over previous,
+            lag(svi_m) over previous, lag(svi_sigma) over previous,
+            svi_a, svi_b, svi_rho, svi_m, svi_sigma
+        ) as calendar
 
     from slices
 
     where svi_a is not null
 
     window previous as (
-        partition by venue, underlying, snapshot_at
+        partition by venue, underlying, snapshot_at, fit_kind
         order by expires_at asc nulls last
     )
 
 ),
 
-calendars as (
-
-    select
-        neighbours.venue,
-        neighbours.underlying,
-        neighbours.expires_at,
-        neighbours.snapshot_at,
-        min(
-            svi_total_variance(
-                neighbours.svi_a, neighbours.svi_b, neighbours.svi_rho, neighbours.svi_m, neighbours.svi_sigma,
-                neighbours.reach * (places.n - 60) / 60.0
-            )
-            - svi_total_variance(
-                neighbours.previous_a, neighbours.previous_b, neighbours.previous_rho,
-                neighbours.previous_m, neighbours.previous_sigma,
-                neighbours.reach * (places.n - 60) / 60.0
-            )
-        ) as calendar_min_dw,
-        -- Beyond the grid the slopes decide.
-        max(case
-            when
-                neighbours.lee_left < neighbours.previous_left
-                or neighbours.lee_right < neighbours.previous_right
-                then 1
-            else 0
-        end) = 1 as has_flatter_wing
-
-    from neighbours
-
-    cross join {{ numbers(121) }} as places
-
-    group by neighbours.venue, neighbours.underlying, neighbours.expires_at, neighbours.snapshot_at
-
-),
-
-insides as (
+distances as (
 
     select
         quotes.venue,
         quotes.underlying,
         quotes.expires_at,
         quotes.snapshot_at,
+        slices.fit_kind,
         sqrt(
             svi_total_variance(
                 slices.svi_a, slices.svi_b, slices.svi_rho, slices.svi_m, slices.svi_sigma, quotes.log_moneyness
             ) / slices.t_years
         ) as fitted_iv,
         quotes.iv_bid,
+        quotes.iv_mid,
         quotes.iv_ask
 
     from quotes
@@ -182,82 +275,72 @@ insides as (
 
 ),
 
-shares as (
+scores as (
 
     select
         venue,
         underlying,
         expires_at,
         snapshot_at,
+        fit_kind,
+        -- In squares of a thousandth of a point: exact sums keep ten decimals.
+        sqrt({{ exact_sum('1e10 * (fitted_iv - iv_mid) * (fitted_iv - iv_mid)') }} / count(*)) / 1e5 as rmse_iv,
         cast(count(*) filter (where fitted_iv >= iv_bid and fitted_iv <= iv_ask) as double)
         / count(*) as inside_spread_share
 
-    from insides
+    from distances
 
-    group by venue, underlying, expires_at, snapshot_at
+    group by venue, underlying, expires_at, snapshot_at, fit_kind
 
 ),
 
 joined as (
 
     select
-        forwards.venue,
-        forwards.underlying,
-        forwards.expires_at,
-        forwards.snapshot_at,
+        slices.*,
         forwards.available_at,
-        forwards.t_years,
         forwards.forward,
         forwards.forward_source,
         forwards.staleness_s as forward_staleness_s,
-        slices.svi_a,
-        slices.svi_b,
-        slices.svi_rho,
-        slices.svi_m,
-        slices.svi_sigma,
         case
             when slices.svi_a is not null then sqrt(slices.atm_variance / slices.t_years)
             else slices.nearest_iv
         end as atm_iv,
-        coalesce(slices.quotes_used, 0) as quotes_used,
-        slices.lowest_log_moneyness,
-        slices.highest_log_moneyness,
-        slices.rmse_iv,
-        shares.inside_spread_share,
-        slices.butterfly_min_g,
-        calendars.calendar_min_dw,
-        calendars.has_flatter_wing,
-        slices.lee_left,
-        slices.lee_right,
-        coalesce(slices.fit_status, 'too_few_strikes') as fit_status,
+        scores.rmse_iv,
+        scores.inside_spread_share,
+        neighbours.calendar.calendar_min_dw,
+        -- Beyond every strike the slopes of the wings decide.
+        coalesce(neighbours.calendar.wing_excess < 0, false) as has_flatter_wing,
         case
             when slices.svi_a is not null then 'none'
             when slices.nearest_iv is not null then 'nearest_quote'
             else 'no_vol'
         end as fallback
 
-    from forwards
+    from slices
 
-    left join slices
+    inner join forwards
         on
-            forwards.venue = slices.venue
-            and forwards.underlying = slices.underlying
-            and forwards.expires_at = slices.expires_at
-            and forwards.snapshot_at = slices.snapshot_at
+            slices.venue = forwards.venue
+            and slices.underlying = forwards.underlying
+            and slices.expires_at = forwards.expires_at
+            and slices.snapshot_at = forwards.snapshot_at
 
-    left join calendars
+    left join neighbours
         on
-            forwards.venue = calendars.venue
-            and forwards.underlying = calendars.underlying
-            and forwards.expires_at = calendars.expires_at
-            and forwards.snapshot_at = calendars.snapshot_at
+            slices.venue = neighbours.venue
+            and slices.underlying = neighbours.underlying
+            and slices.expires_at = neighbours.expires_at
+            and slices.snapshot_at = neighbours.snapshot_at
+            and slices.fit_kind = neighbours.fit_kind
 
-    left join shares
+    left join scores
         on
-            forwards.venue = shares.venue
-            and forwards.underlying = shares.underlying
-            and forwards.expires_at = shares.expires_at
-            and forwards.snapshot_at = shares.snapshot_at
+            slices.venue = scores.venue
+            and slices.underlying = scores.underlying
+            and slices.expires_at = scores.expires_at
+            and slices.snapshot_at = scores.snapshot_at
+            and slices.fit_kind = scores.fit_kind
 
 ),
 
@@ -272,7 +355,7 @@ judged as (
                     and lee_left <= 2
                     and lee_right <= 2
                     and coalesce(calendar_min_dw, 0) >= 0
-                    and not coalesce(has_flatter_wing, false)
+                    and not has_flatter_wing
         end as is_arbitrage_free
 
     from joined
@@ -286,7 +369,7 @@ final as (
         underlying,
         expires_at,
         snapshot_at,
-        'raw' as fit_kind,
+        fit_kind,
         t_years,
         forward,
         svi_a,
@@ -307,6 +390,9 @@ final as (
         is_arbitrage_free,
         fit_status,
         fallback,
+        repair_status,
+        repair_max_change_iv,
+        repair_rms_change_iv,
         available_at,
         {{ quality(
             'snapshot_at',
