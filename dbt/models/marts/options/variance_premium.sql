@@ -178,7 +178,9 @@ realized as (
 
     select
         *,
-        case when trailing_hour_share >= 0.9 then cast(trailing_sum as double) / trailing_hours end as trailing_variance,
+        case
+            when trailing_hour_share >= 0.9 then cast(trailing_sum as double) / trailing_hours
+        end as trailing_variance,
         -- What is to come is realised when its window has closed, not before.
         case
             when forward_hour_share >= 0.9 and closes_at <= {{ as_of() }}
