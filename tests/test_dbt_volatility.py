@@ -291,7 +291,7 @@ def test_the_ratio_is_that_of_the_slices_of_the_window(marts):
     last = table(marts, "from options.dynamics order by hour_at").filter(window_hours=24).tail(1)
     expiry = last["expires_at"][0]
     slices = table(marts, "from options.surface_slices order by snapshot_at").filter(
-        expires_at=expiry, fit_kind="raw"
+        expires_at=expiry, fit_kind="repaired"
     )
     params = slices.select("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma").to_numpy().T
     skew, _ = svi.slope_and_curvature(params, slices["t_years"].to_numpy())
