@@ -10,13 +10,14 @@ from typing import Literal
 import typer
 
 from assets import backfill, feeding, held, repairing, running
-from assets.backfill import Brought, Progress
+from assets.backfill import Brought
 from assets.feeding import Feed
 from assets.held import Held
 from assets.partitions import FIRST_DAY, VENUES
 from assets.repairing import Repaired
 from assets.running import RunReport
 from hedgehouse.arrivals import Share, days_between
+from hedgehouse.stopping import Progress, stoppable
 from pipelines.settings import Settings
 from pipelines.simulator.history import History
 from pipelines.simulator.wire.faults import parse
@@ -81,15 +82,19 @@ def run(
     location: Location, wanted: Asked, *, clock: Clock, progress: Progress
 ) -> tuple[RunReport, Share | None]:
     """Run it; of the embedded market its own share is told too."""
-    with _feed(location, wanted, clock) as feed:
-        report = running.run(
-            feed,
-            wanted.days,
-            every=wanted.every,
-            portfolio=wanted.portfolio,
-            progress=progress,
-        )
-        return report, share_of(feed)
+
+    def act(told: Progress) -> tuple[RunReport, Share | None]:
+        with _feed(location, wanted, clock) as feed:
+            report = running.run(
+                feed,
+                wanted.days,
+                every=wanted.every,
+                portfolio=wanted.portfolio,
+                progress=told,
+            )
+            return report, share_of(feed)
+
+    return stoppable(act, progress)
 
 
 def share_of(feed: Feed) -> Share | None:
@@ -110,15 +115,13 @@ def bring(
     progress: Progress,
 ) -> tuple[list[Brought], Held]:
     """Ask for days that are over, unless they are held complete, of the world the folder holds."""
-    with feeding.again(location, clock=clock, underlyings=Settings().underlyings) as feed:
-        brought = backfill.bring_days(
-            feed.live,
-            days,
-            venues=known("venue", venues, VENUES),
-            tables=known("table", tables, backfill.TABLES),
-            progress=progress,
-        )
-    return brought, held.of(location, days)
+    venues, tables = known("venue", venues, VENUES), known("table", tables, backfill.TABLES)
+
+    def act(told: Progress) -> list[Brought]:
+        with feeding.again(location, clock=clock, underlyings=Settings().underlyings) as feed:
+            return backfill.bring_days(feed.live, days, venues=venues, tables=tables, progress=told)
+
+    return stoppable(act, progress), held.of(location, days)
 
 
 def repair(location: Location, *, clock: Clock) -> Repaired:
