@@ -85,7 +85,7 @@ def test_a_whole_day_has_at_least_three_hundred_thousand_trades(market):
     # and the files hold what the market says they hold
     files = list(market.archives.rglob(f"*-trades-{market.day}.zip"))
     rows = sum(len(unzipped(path)) - ("futures" in path.parts) for path in files)
-    rows += len(tardis(market, "trades", "PERPETUALS"))
+    rows += len(tardis(market, "trades", "PERPETUALS")) + len(tardis(market, "trades", "OPTIONS"))
     assert rows == market.trade_count + len(market.bad_rows)
 
 

@@ -66,6 +66,7 @@ def write(
         ("trades", "PERPETUALS"): tardis.trades(
             [p for p in days if p.listing.market == "deribit"], seed, day
         ),
+        ("trades", "OPTIONS"): tardis.option_trades(list(states.values()), seed, day),
     }
     archives = folder / "archives"
     at_binance = [p for p in days if p.listing.market != "deribit"]
@@ -90,7 +91,8 @@ def write(
         files=tuple(written),
         trade_count=sum(len(p) for p in days if p.listing.market != "deribit")
         - lost
-        + len(recorded["trades", "PERPETUALS"]),
+        + len(recorded["trades", "PERPETUALS"])
+        + len(recorded["trades", "OPTIONS"]),
         edge_count=sum(len(e) for pair in edges.values() for e in pair),
         option_count=len(options),
         snapshot_count=len(snapshot_s),

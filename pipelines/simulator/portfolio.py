@@ -1,4 +1,4 @@
-"""Which positions does the demonstration hold? Two option books and an account too small to hedge."""
+"""Which positions does the demonstration hold? Two option books, and an account too small."""
 
 from dataclasses import dataclass
 from datetime import date

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from pipelines.simulator import books, chain, expiries, files, funding, mixture
+from pipelines.simulator import books, chain, expiries, files, funding, mixture, tape
 from pipelines.simulator.chain import Quotes
 from pipelines.simulator.history import History
 from pipelines.simulator.listings import of_market
@@ -174,6 +174,27 @@ def trades(prints: list[Prints], seed: int, day: date) -> pl.DataFrame:
                 amount=pl.Series(p.lots * p.listing.contract_usd),
             )
             .filter(~pl.Series(is_silent(p.listing.symbol, p.at_us / 1e6)))
+        )
+    return _sorted(parts, day)
+
+
+def option_trades(states: list[State], seed: int, day: date) -> pl.DataFrame:
+    """Prints of options; prices and amounts in coin."""
+    parts = []
+    for state in states:
+        coin, told = state.coin.name, tape.currency_tape(state)
+        rows = np.flatnonzero(told.is_option[told.symbol])
+        at_us = told.at_us[rows] - epoch_us(day)
+        arrived = np.maximum.accumulate(at_us + _delays(stream(seed, coin, "arrival"), len(rows)))
+        names = pl.Series(told.symbols, dtype=pl.String).gather(told.symbol[rows])
+        ids = [tape.trade_name(coin, number) for number in told.trade_id[rows].tolist()]
+        parts.append(
+            _frame(names, at_us, arrived - at_us, day).with_columns(
+                id=pl.Series(ids, dtype=pl.String),
+                side=pl.Series(np.where(told.sign[rows] > 0, "buy", "sell")),
+                price=pl.Series(told.price[rows]),
+                amount=pl.Series(told.amount[rows]),
+            )
         )
     return _sorted(parts, day)
 
