@@ -60,17 +60,17 @@ def import_paths(
     """
     if absent := [path for path in paths if not path.exists()]:
         return ImportReport((), tuple(f"{p}: no such file or folder" for p in absent), USAGE)
-    try:
-        if location.world():
-            location.claim(world)
-    except WrongWorld as error:
-        return ImportReport((), (str(error),), BAD_DATA)
     run = _Run(location, clock, progress, world, Register(location))
     jobs = [
         job
         for path in _files(paths)
         if (job := run.guarded(path, partial(archives.recognise, path)))
     ]
+    try:
+        if location.world() and not all(isinstance(job, Statement) for job in jobs):
+            location.claim(world)
+    except WrongWorld as error:
+        return ImportReport((), (str(error),), BAD_DATA)
     if not jobs and not run.errors:
         run.errors.append(f"{', '.join(map(str, paths))}: nothing to import")
         run.code = BAD_DATA
@@ -122,7 +122,8 @@ class _Run:
         at = self.clock()
         if isinstance(job, Statement):
             known = listings(self.location)
-            return [statements.bring(self.location, job, known, self.world, at)]
+            world = self.location.world() or self.world  # a portfolio may be held in either
+            return [statements.bring(self.location, job, known, world, at)]
         found = opening.digest(job.path)
         with TemporaryDirectory(dir=folder) as spool:
             intakes, instruments = intake.read(job, Path(spool), self._told(job.path))

@@ -465,6 +465,15 @@ def test_real_files_do_not_enter_a_simulated_world(tmp_path, location):
     assert nothing_is_held(location)
 
 
+def test_a_portfolio_may_be_held_in_either_world(tmp_path, location):
+    location.claim(World("simulator", seed=1))
+    file = tmp_path / "balances.csv"
+    file.write_text("portfolio_id,as_of_at,coin,equity\nmine,2026-03-10T00:00:00Z,BTC,1.5\n")
+    report = run(location, file)
+    assert (report.exit_code, report.errors) == (0, ())
+    assert location.world() == World("simulator", seed=1)
+
+
 # ---------- disk and permission
 
 
