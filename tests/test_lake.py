@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from warehouse import lake, raw
-from warehouse.contract import OPTION_QUOTES, TRADES
+from warehouse.contract import INDEX_PRICES, OPTION_QUOTES, TRADES
 from warehouse.lake import Partition, Unit
 from warehouse.location import Location, World, WrongWorld, process_name
 
@@ -186,6 +186,28 @@ def test_a_chain_snapshot_is_replaced_without_touching_its_neighbours(tmp_path: 
     take({later: 0.3})
     bids = lake.scan(location, "option_quotes").sort("snapshot_at").collect()["bid_price"]
     assert bids.to_list() == [0.1, 0.3]
+
+
+def test_merging_snapshots_leaves_the_past_of_one_that_came_back_as_it_was(tmp_path: Path) -> None:
+    location, at = Location(tmp_path), Partition("index_prices", "deribit", DAY)
+
+    def read(hour: int, price: float, minute: int) -> None:
+        stamp = NOON + timedelta(hours=hour)
+        row = {"venue": "deribit", "underlying": "BTC", "instrument_id": "deribit:BTC"}
+        prices = dict.fromkeys(("open", "high", "low", "close"), price)
+        name = f"BTC@{stamp.isoformat()}"
+        frame = INDEX_PRICES.conform(pl.DataFrame([row | prices | {"event_at": stamp}]))
+        put(location, {name: frame}, partition=at, at=NOON + timedelta(minutes=minute))
+
+    for minute, price in enumerate((1.0, 2.0, 1.0)):  # the third is the first once more
+        read(0, price, minute)
+    read(1, 5.0, 3)
+    moments = [NOON + timedelta(minutes=minute) for minute in range(5)]
+    before = [lake.scan(location, at.table, moment).collect() for moment in moments]
+    assert lake.compact(location, at, NOON + timedelta(minutes=9)) == 2
+    after = [lake.scan(location, at.table, moment).collect() for moment in moments]
+    assert [frame.height for frame in after] == [1, 1, 1, 2, 2]
+    assert all(old.equals(new) for old, new in zip(before, after, strict=True))
 
 
 def test_units_that_disagree_with_their_parts_are_an_error_naming_the_partition(

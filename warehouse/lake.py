@@ -237,8 +237,8 @@ def compact(location: Location, partition: Partition, at: datetime) -> int:
             part.write(batch)
         staged = part.finish(sorted(name for p in small for name in p.units))
         added = _adopt(folder, staged, at)
-        merged = {p.name for p in small}
-        parts = (replace(p, removed_at=at) if p.name in merged else p for p in held.parts)
+        # By entry, not by name: rows that came back have the name of a part removed long ago.
+        parts = (replace(p, removed_at=at) if p in small else p for p in held.parts)
         sync_folder(folder)
         replace(held, parts=(*parts, added)).write(location)
     return len(small)
