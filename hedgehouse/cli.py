@@ -225,6 +225,35 @@ def signals(
 
 
 @app.command()
+def plot(
+    kind: Annotated[
+        Literal["smile", "surface", "term", "skew", "premium"], typer.Argument(help="Which figure.")
+    ],
+    underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File: .html, or .png.")],
+    at: Annotated[
+        str | None, typer.Option("--at", help="UTC time of a snapshot; the last if absent.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the volatility of a snapshot, in one file that needs no network."""
+    from hedgehouse import plotting
+
+    voice = _voice(as_json, quiet)
+    moment = None if at is None else instant(at)
+    with connect(_location(data).root, clock=now) as client:
+        figure, shown = plotting.draw(client, kind, underlying, moment)
+    plotting.write(figure, output)
+    fields = {"file": output, "kind": kind, "underlying": underlying, "snapshot_at": shown.at}
+    voice.result(
+        {**fields, "generation": shown.generation},
+        f"{output}: {kind} of {underlying} at {shown.at:%Y-%m-%dT%H:%M:%SZ}",
+    )
+
+
+@app.command()
 def doctor(data: Data = None, as_json: Json = False, quiet: Quiet = False) -> int:
     """Look for what is wrong with the machine and the folder."""
     from hedgehouse.doctor import examine

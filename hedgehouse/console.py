@@ -52,7 +52,13 @@ CODES: tuple[tuple[type[BaseException], int], ...] = (
     (OSError, DISK),
 )
 # Classes of packages that a command imports only when it runs, by name.
-NAMED_CODES = {"BuildFailed": FAILED, "EmptyLake": USAGE, "SimulatorError": FAILED}
+NAMED_CODES = {
+    "BuildFailed": FAILED,
+    "EmptyLake": USAGE,
+    "NoPicture": USAGE,
+    "NothingToPlot": USAGE,
+    "SimulatorError": FAILED,
+}
 
 _SECRET_NAME = re.compile(r"(^|_)(KEY|SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?)(_|$)", re.I)
 

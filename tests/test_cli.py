@@ -27,6 +27,7 @@ COMMANDS = (
     "gaps",
     "sql",
     "signals",
+    "plot",
     "doctor",
     "contract",
     "demo",

@@ -1,0 +1,100 @@
+"""Which figure of a published snapshot was asked for, and into which file does it go?"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+from hedgehouse import Warehouse
+from hedgehouse.canvas import Moment
+from hedgehouse.curves import NothingToPlot, premium, skew, surface, term
+from hedgehouse.smiles import smile
+
+__all__ = ["KINDS", "NoPicture", "NothingToPlot", "draw", "write"]
+
+KINDS: dict[str, Callable[[Warehouse, Moment], go.Figure]] = {
+    "smile": smile,
+    "surface": surface,
+    "term": term,
+    "skew": skew,
+    "premium": premium,
+}
+PNG_SIZE = {"width": 1400, "height": 860, "scale": 2}
+
+
+class NoPicture(RuntimeError):
+    """No such file can be written here."""
+
+
+def draw(
+    house: Warehouse, kind: str, underlying: str, at: datetime | None = None
+) -> tuple[go.Figure, Moment]:
+    """The figure of `kind` at the snapshot `at`, None for the last, and what it shows.
+
+    Raises `NothingToPlot` where the underlying has no options, or no snapshot at that time.
+    """
+    moment = _moment(house, underlying, at)
+    return KINDS[kind](house, moment), moment
+
+
+def write(figure: go.Figure, file: Path) -> None:
+    """Write a page that needs no network, or a PNG, by the file's suffix.
+
+    Raises `NoPicture` where the suffix is another, or the machine cannot draw a PNG.
+    """
+    if file.suffix == ".html":
+        figure.write_html(
+            file,
+            include_plotlyjs=True,
+            include_mathjax=False,
+            config={"displaylogo": False, "responsive": True},
+            div_id="figure",
+        )
+    elif file.suffix == ".png":
+        _write_png(figure, file)
+    else:
+        raise NoPicture(f"{file}: figures are written to .html or .png")
+
+
+def _write_png(figure: go.Figure, file: Path) -> None:
+    way_out = f"write {file.with_suffix('.html')} instead"
+    if find_spec("kaleido") is None:
+        raise NoPicture(f"{file}: a PNG needs the package kaleido and Chrome; {way_out}")
+    try:
+        figure.write_image(file, format="png", **PNG_SIZE)
+    except RuntimeError as error:  # what plotly says where there is no browser
+        raise NoPicture(f"{file}: a PNG needs Chrome or Chromium; {way_out}") from error
+
+
+def _moment(house: Warehouse, underlying: str, at: datetime | None) -> Moment:
+    known = house.sql("select distinct underlying from options.surface_slices order by all")
+    coins = known["underlying"].to_list()
+    if underlying not in coins:
+        there = f"there are {', '.join(coins)}" if coins else "there are none at all"
+        raise NothingToPlot(f"{underlying}: has no options here; {there}")
+    ticks = house.sql(
+        "select distinct snapshot_at from options.surface_slices "
+        "where underlying = $underlying order by all",
+        {"underlying": underlying},
+    )["snapshot_at"]
+    shown = ticks[-1] if at is None else at
+    if shown not in ticks:
+        raise NothingToPlot(f"{underlying}: {_missing(ticks.to_list(), shown)}")
+    told = house.sql(
+        "select world_origin from ops.generations "
+        "order by published_at desc, generation desc limit 1"
+    )
+    return Moment(underlying, shown, house.generation, told["world_origin"][0])
+
+
+def _missing(ticks: list[datetime], at: datetime) -> str:
+    before = [tick for tick in ticks if tick < at][-1:]
+    after = [tick for tick in ticks if tick > at][:1]
+    nearest = " and ".join(_text(tick) for tick in (*before, *after))
+    return f"no snapshot of options at {_text(at)}; the nearest are of {nearest}"
+
+
+def _text(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
