@@ -1,7 +1,7 @@
 """What do all figures share: colours, pages to choose from, and the stamp of what they show?"""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,11 +30,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is seen at once: one expiry, one venue. `notes` are lines above the panels."""
+    """What is seen at once: one expiry, one venue.
+
+    `notes` are lines above the panels; `view` is what part of the axes is seen at first, as
+    settings of the layout that every page of the figure has.
+    """
 
     name: str
     traces: tuple[Placed, ...]
     notes: tuple[str, ...] = ()
+    view: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compose(
@@ -61,6 +66,7 @@ def compose(
         height=860,
         hovermode="closest",
     )
+    figure.update_layout({key.replace(".", "_"): value for key, value in pages[first].view.items()})
     if len(pages) > 1:
         figure.update_layout(updatemenus=[_menu(pages, titles, noted, first, deepest)])
     return figure
@@ -127,7 +133,7 @@ def _menu(
             "method": "update",
             "args": [
                 {"visible": [one == number for one in owner]},
-                {"title.text": titles[number], "annotations": noted[number]},
+                {"title.text": titles[number], "annotations": noted[number], **page.view},
             ],
         }
         for number, page in enumerate(pages)

@@ -227,7 +227,8 @@ def _term_traces(venue: str, shape: pl.DataFrame) -> list[Placed]:
 def _index_dots(row: dict[str, Any]) -> list[go.Scatter]:
     """Our 30-day index, and once per venue its own."""
     colour = VENUE_COLOURS.get(row["venue"], GREY)
-    ours = (f"{row['venue']} 30-day index, {row['method']}", row["index_iv"], "diamond")
+    symbol = "diamond" if row["method"] == "strip" else "diamond-open"
+    ours = (f"{row['venue']} 30-day index, {row['method']}", row["index_iv"], symbol)
     theirs = (f"{row['venue']} 30-day index, its own", row["published_iv"], "x")
     shown = (ours, theirs) if row["method"] == "strip" else (ours,)
     return [

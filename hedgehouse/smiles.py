@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 
 PARAMETERS = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 CURVE_POINTS = 200
+MARGIN_SHARE = 0.25
 SHOWN_FIRST_YEARS = 30 / 365
 SMILE, RESIDUAL, INTEREST = 1, 2, 3  # rows of panels
 
@@ -36,7 +37,11 @@ QUOTES = """
     order by venue, expires_at, strike, option_type
 """
 SLICES = """
-    select * from options.surface_slices where underlying = $underlying and snapshot_at = $at
+    select venue, expires_at, fit_kind, t_years, forward, svi_a, svi_b, svi_rho, svi_m, svi_sigma,
+        quotes_used, lowest_log_moneyness, highest_log_moneyness, rmse_iv, inside_spread_share,
+        butterfly_min_g, calendar_min_dw, is_arbitrage_free, fit_status, repair_status,
+        repair_max_change_iv
+    from options.surface_slices where underlying = $underlying and snapshot_at = $at
     order by expires_at, venue, fit_kind
 """
 
@@ -89,7 +94,27 @@ def _page(quotes: pl.DataFrame, slices: pl.DataFrame) -> Page:
     level = slices["forward"].drop_nulls()
     if not level.is_empty():
         traces.append((_forward(level[0], quotes), SMILE, 1))
-    return Page(f"expiry {utc(slices['expires_at'][0])}", tuple(traces), tuple(notes))
+    return Page(
+        f"expiry {utc(slices['expires_at'][0])}", tuple(traces), tuple(notes), _view(quotes)
+    )
+
+
+def _view(quotes: pl.DataFrame) -> dict[str, Any]:
+    """Around the quotes fitted to: those left out may lie far off; a double click shows all."""
+    used = quotes.filter("use_in_fit").drop_nulls(["iv_bid", "iv_ask"])
+    if used.is_empty():
+        return {"xaxis3.autorange": True, "yaxis.autorange": True}
+    strikes = used["strike"].to_list()
+    low, high = (100 * used["iv_bid"]).to_list(), (100 * used["iv_ask"]).to_list()
+    return {
+        "xaxis3.range": _around(min(strikes), max(strikes)),
+        "yaxis.range": _around(min(low), max(high)),
+    }
+
+
+def _around(low: float, high: float) -> list[float]:
+    margin = MARGIN_SHARE * (high - low) or MARGIN_SHARE * high
+    return [low - margin, high + margin]
 
 
 def _dots(venue: str, quotes: pl.DataFrame) -> list[Placed]:

@@ -96,6 +96,21 @@ def test_filled_dots_are_the_quotes_fitted_to_with_bars_from_bid_to_ask(figures,
     np.testing.assert_allclose(np.subtract(dots.y, dots.error_y.arrayminus), rows["bid"])
 
 
+def test_the_quotes_fitted_to_fill_the_view_of_every_expiry(figures):
+    figure = figures["smile"]
+    dots = [trace for trace in figure.data if trace.name == "deribit quotes fitted to"]
+    buttons = figure.layout.updatemenus[0].buttons
+    assert len(dots) == len(buttons) >= 5
+    for trace, button in zip(dots, buttons, strict=True):
+        left, right = button.args[1]["xaxis3.range"]
+        low, high = button.args[1]["yaxis.range"]
+        assert left < min(trace.x) <= max(trace.x) < right
+        assert low < min(trace.y) <= max(trace.y) < high
+        assert right - left <= 1.51 * (max(trace.x) - min(trace.x))
+    shown = figure.layout.updatemenus[0].active
+    assert list(figure.layout.xaxis3.range) == buttons[shown].args[1]["xaxis3.range"]
+
+
 def test_hollow_dots_tell_why_they_were_left_out(figures):
     hollow = seen(figures["smile"], "deribit quotes left out")
     assert hollow.marker.symbol == "circle-open"
