@@ -8,6 +8,8 @@ from typing import Any
 import plotly.graph_objects as go
 import polars as pl
 
+from hedgehouse import Warehouse
+
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
@@ -18,6 +20,10 @@ VENUE_COLOURS = {"deribit": BLUE, "binance": VERMILION}
 Placed = tuple[Any, int, int]  # a trace, its row and its column
 
 
+class NothingToPlot(ValueError):
+    """The generation holds nothing of what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """The snapshot that is drawn, and the generation it is read from."""
@@ -26,6 +32,10 @@ class Moment:
     at: datetime
     generation: str
     origin: str  # real or simulator
+
+    def asked(self) -> dict[str, Any]:
+        """The parameters of a query."""
+        return {"underlying": self.underlying, "at": self.at.replace(tzinfo=None)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,14 @@ class Page:
     traces: tuple[Placed, ...]
     notes: tuple[str, ...] = ()
     view: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(house: Warehouse, query: str, moment: Moment, table: str) -> pl.DataFrame:
+    """The rows of `table` at this moment; raises `NothingToPlot` where there are none."""
+    found = house.sql(query, moment.asked())
+    if found.is_empty():
+        raise NothingToPlot(f"{table}: nothing of {moment.underlying} by {utc(moment.at)}")
+    return found
 
 
 def compose(

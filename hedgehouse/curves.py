@@ -1,4 +1,4 @@
-"""What do surface, term structure, skew and variance premium look like?"""
+"""What do surface, term structure and skew look like?"""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,13 +19,12 @@ from hedgehouse.canvas import (
     known,
     line,
     percent,
-    utc,
+    read,
 )
 
 VOLATILITY = "Implied volatility, % a year"
 POINTS = "vol points"
 SKEW_TENORS = (7.0, 30.0, 60.0, 90.0, 180.0)
-PREMIUM_TENOR = 30
 
 GRID = """
     select venue, tenor_days, delta_bucket, iv, is_extrapolated_strike, available_at
@@ -46,22 +45,6 @@ SKEW = """
     where underlying = $underlying and snapshot_at <= $at and tenor_kind = 'constant'
     order by venue, tenor_days, snapshot_at
 """
-# A forward value was not there before its window closed.
-PREMIUM = """
-    select tenor_days, day_at, snapshot_at,
-        sqrt(implied_variance) as implied, sqrt(trailing_realized_variance) as trailing,
-        sqrt(forecast_realized_variance) as forecast,
-        case when closes_at <= $at then sqrt(forward_realized_variance) end as forward,
-        trailing_premium, forecast_premium,
-        case when closes_at <= $at then forward_premium end as forward_premium,
-        case when closes_at <= $at then available_at else known_at end as available_at
-    from options.variance_premium where underlying = $underlying and snapshot_at <= $at
-    order by day_at, tenor_days
-"""
-
-
-class NothingToPlot(ValueError):
-    """The generation holds nothing of what was asked for."""
 
 
 def surface(house: Warehouse, moment: Moment) -> go.Figure:
@@ -70,7 +53,7 @@ def surface(house: Warehouse, moment: Moment) -> go.Figure:
     A page per venue. Blank cells are beyond the fitted expiries; crosses are beyond the strikes
     that the expiries around were fitted to.
     """
-    grid = _read(house, GRID, moment, "options.surface_grid")
+    grid = read(house, GRID, moment, "options.surface_grid")
     figure = make_subplots(
         rows=1,
         cols=2,
@@ -91,8 +74,8 @@ def surface(house: Warehouse, moment: Moment) -> go.Figure:
 
 def term(house: Warehouse, moment: Moment) -> go.Figure:
     """At-the-money and forward volatility, risk reversal and butterfly by time to expiry."""
-    shape = _read(house, TERM, moment, "options.skew")
-    index = house.sql(INDEX, _asked(moment))
+    shape = read(house, TERM, moment, "options.skew")
+    index = house.sql(INDEX, moment.asked())
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.05
     )
@@ -111,7 +94,7 @@ def term(house: Warehouse, moment: Moment) -> go.Figure:
 
 def skew(house: Warehouse, moment: Moment) -> go.Figure:
     """The shape of the smile at constant tenors in all snapshots up to this one, by venue."""
-    history = _read(house, SKEW, moment, "options.skew")
+    history = read(house, SKEW, moment, "options.skew")
     figure = make_subplots(rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.04)
     figure.update_yaxes(title_text="At the money, % a year", row=1)
     figure.update_yaxes(title_text=f"Risk reversal, {POINTS}", row=2)
@@ -119,35 +102,6 @@ def skew(house: Warehouse, moment: Moment) -> go.Figure:
     figure.update_xaxes(title_text="Snapshot, UTC", row=3)
     pages = _by_venue(history, _skew_page)
     return compose(figure, "skew, 25 delta", moment, known(history), pages)
-
-
-def premium(house: Warehouse, moment: Moment) -> go.Figure:
-    """Implied beside realised and forecast volatility, and the premium of variance.
-
-    Left by tenor on the last day, right by day at 30 days. Of the snapshots up to this one the last
-    of each day counts; a forward value is drawn once its window has closed.
-    """
-    days = _read(house, PREMIUM, moment, "options.variance_premium")
-    figure = make_subplots(
-        rows=2, cols=2, vertical_spacing=0.12, subplot_titles=_premium_titles(days)
-    )
-    figure.update_yaxes(title_text="Root of variance, % a year", row=1)
-    figure.update_yaxes(title_text="Premium, variance a year", row=2)
-    figure.update_xaxes(title_text="Tenor, days", type="log", col=1)
-    figure.update_xaxes(title_text="Day, UTC", type="date", col=2)
-    page = Page("implied and realised", (*_premium_traces(days),))
-    return compose(figure, "variance premium", moment, known(days), [page])
-
-
-def _asked(moment: Moment) -> dict[str, Any]:
-    return {"underlying": moment.underlying, "at": moment.at.replace(tzinfo=None)}
-
-
-def _read(house: Warehouse, query: str, moment: Moment, table: str) -> pl.DataFrame:
-    found = house.sql(query, _asked(moment))
-    if found.is_empty():
-        raise NothingToPlot(f"{table}: nothing of {moment.underlying} by {utc(moment.at)}")
-    return found
 
 
 def _by_venue(frame: pl.DataFrame, page: Callable[[str, pl.DataFrame], Page]) -> list[Page]:
@@ -252,28 +206,3 @@ def _skew_page(venue: str, history: pl.DataFrame) -> Page:
             drawn = line(at, percent(own, column), name, colour)
             traces.append((drawn.update(legendgroup=name, showlegend=row == 1), row, 1))
     return Page(venue, tuple(traces))
-
-
-def _premium_titles(days: pl.DataFrame) -> tuple[str, ...]:
-    last = days.sort("snapshot_at")["snapshot_at"][-1]
-    return (f"By tenor, snapshot of {utc(last)}", f"By day, {PREMIUM_TENOR} days", "", "")
-
-
-def _premium_traces(days: pl.DataFrame) -> list[Placed]:
-    tenors = days.filter(pl.col("day_at") == pl.col("day_at").max())
-    history = days.filter(pl.col("tenor_days") == PREMIUM_TENOR)
-    traces: list[Placed] = []
-    for name, colour in zip(("implied", "trailing", "forecast", "forward"), CYCLE, strict=False):
-        for frame, axis, column in ((tenors, "tenor_days", 1), (history, "day_at", 2)):
-            drawn = line(frame[axis].to_list(), percent(frame, name), _meaning(name), colour)
-            traces.append((drawn.update(legendgroup=name, showlegend=column == 1), 1, column))
-            if name != "implied":
-                over = frame[f"{name}_premium"].to_list()
-                drawn = line(frame[axis].to_list(), over, f"implied less {name}", colour)
-                traces.append((drawn.update(legendgroup=name, showlegend=column == 1), 2, column))
-    return traces
-
-
-def _meaning(name: str) -> str:
-    realised = {"trailing": "realised before", "forward": "realised after"}
-    return realised.get(name, name)

@@ -8,8 +8,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from hedgehouse import Warehouse
-from hedgehouse.canvas import Moment
-from hedgehouse.curves import NothingToPlot, premium, skew, surface, term
+from hedgehouse.canvas import Moment, NothingToPlot
+from hedgehouse.curves import skew, surface, term
+from hedgehouse.premia import premium
 from hedgehouse.smiles import smile
 
 __all__ = ["KINDS", "NoPicture", "NothingToPlot", "draw", "write"]

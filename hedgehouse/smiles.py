@@ -52,8 +52,7 @@ def smile(house: Warehouse, moment: Moment) -> go.Figure:
     A page per expiry, that nearest to 30 days first. Fits are drawn between the lowest and the
     highest strike fitted to; residuals are of the repaired fit, else of the raw one.
     """
-    asked = {"underlying": moment.underlying, "at": moment.at.replace(tzinfo=None)}
-    quotes, slices = house.sql(QUOTES, asked), house.sql(SLICES, asked)
+    quotes, slices = house.sql(QUOTES, moment.asked()), house.sql(SLICES, moment.asked())
     expiries = slices.group_by("expires_at").agg(pl.col("t_years").first()).sort("expires_at")
     pages = [
         _page(

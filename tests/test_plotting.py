@@ -5,14 +5,18 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import plotly.graph_objects as go
+import polars as pl
 import pytest
 
 import hedgehouse
 from hedgehouse import cli, plotting
+from hedgehouse.canvas import Moment
 from tests.conftest import clock
 from warehouse.functions import svi
+from warehouse.instants import in_utc
 from warehouse.location import Location
 
 NOON = datetime(2026, 3, 10, 12, 5, tzinfo=UTC)
@@ -223,6 +227,33 @@ def test_what_has_not_closed_is_not_drawn_as_realised(figures):
     names = {trace.name for trace in figure.data}
     assert "implied" in names
     assert "realised after (no value)" in names
+
+
+def test_what_was_realised_after_a_day_is_drawn_from_when_its_window_has_closed():
+    """A row a day for sixty days; the window of a day closes thirty days and an hour later."""
+    connection = duckdb.connect()
+    connection.execute("create schema options")
+    connection.execute(
+        "create table options.variance_premium as select 'BTC' as underlying, "
+        "30 as tenor_days, timestamp '2026-01-01' + to_days(n::int) as day_at, "
+        "day_at + interval 23 hour as snapshot_at, snapshot_at + interval 721 hour as closes_at, "
+        "snapshot_at as known_at, closes_at as available_at, 0.36 as implied_variance, "
+        "0.25 as trailing_realized_variance, 0.25 as forecast_realized_variance, "
+        "0.16 as forward_realized_variance, 0.11 as trailing_premium, 0.11 as forecast_premium, "
+        "0.2::double as forward_premium from range(60) as days(n)"
+    )
+
+    class House:
+        def sql(self, query: str, parameters: dict[str, object]) -> pl.DataFrame:
+            return in_utc(connection.execute(query, parameters).pl())
+
+    at = datetime(2026, 2, 9, 23, tzinfo=UTC)  # the fortieth day
+    figure = plotting.KINDS["premium"](House(), Moment("BTC", at, "g", "real"))
+    drawn = {(trace.name, trace.xaxis): trace.y for trace in figure.data}
+    assert drawn["implied", "x2"] == pytest.approx([60.0] * 40)
+    assert drawn["realised after", "x2"] == pytest.approx([40.0] * 9 + [None] * 31)
+    assert drawn["implied less realised after", "x4"] == (0.2,) * 9 + (None,) * 31
+    assert "known 2026-02-09 23:00:00 UTC" in figure.layout.title.text
 
 
 def test_a_page_fetches_nothing(said, tmp_path):
