@@ -49,10 +49,14 @@ enclosed as (
         tenors.tenor_days / 365.0 as tenor_years,
         max(variances.available_at) as available_at,
         max(variances.newest_quoted_at) as newest_quoted_at,
-        max(case when variances.variance > 0 and variances.t_years <= tenors.tenor_days / 365.0
-            then variances.expires_at end) as expiry_before_at,
-        min(case when variances.variance > 0 and variances.t_years >= tenors.tenor_days / 365.0
-            then variances.expires_at end) as expiry_after_at
+        max(case
+            when variances.variance > 0 and variances.t_years <= tenors.tenor_days / 365.0
+                then variances.expires_at
+        end) as expiry_before_at,
+        min(case
+            when variances.variance > 0 and variances.t_years >= tenors.tenor_days / 365.0
+                then variances.expires_at
+        end) as expiry_after_at
 
     from variances
 

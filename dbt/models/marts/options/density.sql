@@ -35,7 +35,7 @@ final as (
         t_years,
         forward,
         {%- for level in ['01', '05', '10', '25', '50', '75', '90', '95', '99'] %}
-        forward * exp(law.k_{{ level }}) as quantile_{{ level }}_usd,
+            forward * exp(law.k_{{ level }}) as quantile_{{ level }}_usd,
         {%- endfor %}
         law.probability_below_10,
         law.probability_below_20,

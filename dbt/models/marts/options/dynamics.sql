@@ -5,11 +5,17 @@ with
 -- How long a window and how far apart its steps.
 rules as (
 
-    select 24 as window_hours, 1800 as step_s
+    select
+        24 as window_hours,
+        1800 as step_s
     union all
-    select 168 as window_hours, 3600 as step_s
+    select
+        168 as window_hours,
+        3600 as step_s
     union all
-    select 720 as window_hours, 3600 as step_s
+    select
+        720 as window_hours,
+        3600 as step_s
 
 ),
 
@@ -154,9 +160,9 @@ hedged as (
     select
         *,
         {%- for name, k in [('atm', '0.0'), ('call25', 'call25_k'), ('put25', 'put25_k')] %}
-        svi_minimum_variance_delta(
-            svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, forward, {{ k }}, ratio
-        ) as {{ name }}_hedge,
+            svi_minimum_variance_delta(
+                svi_a, svi_b, svi_rho, svi_m, svi_sigma, t_years, forward, {{ k }}, ratio
+            ) as {{ name }}_hedge,
         {%- endfor %}
         svi_fixed_strike_change(
             forward,

@@ -2,7 +2,7 @@
 
 with
 
-prior as (
+earlier as (
 
     select
         instrument_id,
@@ -72,7 +72,7 @@ held as (
     select
         options.*,
         -- A share of the prints since listing, or all of them.
-        coalesce(prior.taker_bought_base, 0) + coalesce(today.day_taker_bought_base, 0) as taker_bought_base,
+        coalesce(earlier.taker_bought_base, 0) + coalesce(today.day_taker_bought_base, 0) as taker_bought_base,
         coalesce(options.listed_at >= starts.started_at, false) as is_flow_whole,
         greatest(options.available_at, today.available_at) as known_at,
         -- USD per 1 % move of the price and base coin held.
@@ -84,8 +84,8 @@ held as (
 
     {{ asof_left_join('today', 'today', ['instrument_id'], 'options', 'just_before_at', 'event_at') }}
 
-    left join prior
-        on options.instrument_id = prior.instrument_id
+    left join earlier
+        on options.instrument_id = earlier.instrument_id
 
     left join starts
         on options.venue = starts.venue and options.underlying = starts.underlying
