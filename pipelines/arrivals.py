@@ -7,7 +7,7 @@ received: asking twice does not move what could be known when.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -192,16 +192,17 @@ class Arrivals:
             self.parts.append(part.finish(sorted(fresh)))
 
     # ---------- what is held
-    def _rows_held(self) -> pl.LazyFrame | None:
-        folder = self.partition.folder(self.location)
-        names = [folder / part.name for part in self.held.current_parts() if part.rows]
-        return pl.scan_parquet(names, glob=False) if names else None
+    def _rows_held(self, names: Collection[str]) -> pl.LazyFrame | None:
+        """The rows of the parts in which those units are."""
+        folder, wanted = self.partition.folder(self.location), set(names)
+        parts = [p for p in self.held.current_parts() if p.rows and wanted.intersection(p.units)]
+        return pl.scan_parquet([folder / p.name for p in parts], glob=False) if parts else None
 
     def _held_units(self, pool: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """The held rows of those units; a snapshot is new by nature."""
-        scanned = self._rows_held()
         names = [name for name in pool if "@" not in name and self.held.unit(name)]
-        if scanned is None or not names:
+        scanned = self._rows_held(names)
+        if scanned is None:
             return {}
         rows = scanned.filter(pl.col("instrument_id").is_in(names)).collect()
         found = rows.sort(self.table.sort, maintain_order=True).partition_by(
@@ -211,8 +212,10 @@ class Arrivals:
 
     def _first_received(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows, with the time of the first receipt where the same row is held."""
-        scanned = self._rows_held()
-        if scanned is None or rows.is_empty() or "received_at" not in rows.columns:
+        if rows.is_empty() or "received_at" not in rows.columns:
+            return rows
+        scanned = self._rows_held(rows["instrument_id"].unique().to_list())
+        if scanned is None:
             return rows
         time = self.table.time
         low, high = rows[time].min(), rows[time].max()

@@ -50,6 +50,8 @@ def land(arrivals: Arrivals, whole: Sequence[Unit], window: Window, at: datetime
         return _refused(arrivals, error, checks, whole, window, at)
     units = [_unit(arrivals, name, window) for name in _names(arrivals)]
     every = [*units, *whole]
+    # First, since a snapshot is never asked for again: what was refused of it must not be lost.
+    _hold_refusals(arrivals, at)
     outcome = commit(
         arrivals.location,
         arrivals.partition,
@@ -58,9 +60,9 @@ def land(arrivals: Arrivals, whole: Sequence[Unit], window: Window, at: datetime
         checks=_with_earlier(arrivals, checks),
         at=at,
     )
-    is_restated = _restate(arrivals, every, set(outcome.refused))
-    for name in {*_names(arrivals), UNNAMED} - set(outcome.refused):
-        _quarantine(arrivals, name, at)
+    is_restated = _restate(arrivals, every, set(outcome.refused), at)
+    for name in {*_names(arrivals), UNNAMED} - {*outcome.refused, *arrivals.refusals}:
+        _quarantine(arrivals, name, at)  # what once was refused of it has come right
     return Landed(
         "committed" if is_restated else outcome.state,
         tuple(units),
@@ -111,8 +113,11 @@ def _is_said(arrivals: Arrivals, unit: Unit) -> bool:
     return held is not None and not held.rows and (0, unit.status) == (unit.rows, held.status)
 
 
-def _restate(arrivals: Arrivals, units: Sequence[Unit], refused: set[str]) -> bool:
-    """Of units whose rows are held already, say what is known now; whether a status changed."""
+def _restate(arrivals: Arrivals, units: Sequence[Unit], refused: set[str], at: datetime) -> bool:
+    """Of units whose rows are held already, say what is known now; whether a status changed.
+
+    What was said before stays for those who read as of a time before, unless only words differ.
+    """
     held = read_manifest(arrivals.location, arrivals.partition)
     changes = {
         own: new
@@ -120,9 +125,13 @@ def _restate(arrivals: Arrivals, units: Sequence[Unit], refused: set[str]) -> bo
         if unit.name not in refused and (own := held.unit(unit.name)) is not None
         if (new := _renewed(own, unit)) is not None
     }
-    if changes:
-        restate(arrivals.location, arrivals.partition, changes)
-    return any(own.status != new.status for own, new in changes.items())
+    words = {o: n for o, n in changes.items() if (o.status, o.gaps) == (n.status, n.gaps)}
+    facts = {own: new for own, new in changes.items() if own not in words}
+    if words:
+        restate(arrivals.location, arrivals.partition, words)
+    if facts:
+        restate(arrivals.location, arrivals.partition, facts, at)
+    return bool(facts)
 
 
 def _renewed(held: Unit, fresh: Unit) -> Unit | None:
@@ -193,8 +202,15 @@ def _refused(
     outcome = commit(
         arrivals.location, arrivals.partition, units=units, parts=(), checks=checks, at=at
     )
+    _hold_refusals(arrivals, at)
+    count = sum(len(found) for found in arrivals.refusals.values())
     notices = tuple(arrivals.notices)
-    return Landed(outcome.state, tuple(units), (), tuple(checks), 0, (error,), notices)
+    return Landed(outcome.state, tuple(units), (), tuple(checks), count, (error,), notices)
+
+
+def _hold_refusals(arrivals: Arrivals, at: datetime) -> None:
+    for name in arrivals.refusals:
+        _quarantine(arrivals, name, at)
 
 
 def _quarantine(arrivals: Arrivals, name: str, at: datetime) -> None:

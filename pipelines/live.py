@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from expectations.gate import GateRefused
 from pipelines import continuity
 from pipelines.archives.base import SourceError
 from pipelines.arrivals import Arrivals
@@ -114,10 +115,16 @@ def ingest_day(
 def ingest_snapshot(
     line: Line, venue: str, at: datetime, questions: Collection[str] = tuple(SNAPSHOT_QUESTIONS)
 ) -> tuple[TableReport, ...]:
-    """Take the states of one instant, one report per table. What is held of it is passed over."""
+    """Take the states of one instant, one report per table. What is held of it is passed over.
+
+    A state that is asked for too late is another state: that tick is missed.
+    """
     found: list[TableReport] = []
     for question in questions:
         if venue not in offering(question):
+            continue
+        if line.transport.clock() - at > PROMPT:
+            found.append(_missed(line, Partition(question, venue, at.date()), at))
             continue
         held = read_manifest(line.location, Partition(question, venue, at.date()))
         wanted = [
@@ -161,6 +168,7 @@ def _bring(
 ) -> tuple[TableReport, ...]:
     day = window.start.date()
     tables = [table for table in tables if venue in offering(table)]
+    line.location.claim(line.world)  # before anything is asked, and landed in another's folder
     with ExitStack() as stack:
         arrivals = {
             table: stack.enter_context(
@@ -184,7 +192,9 @@ def _bring(
             except SourceError as error:
                 proofs.append(_failure(venue, underlying, window, str(error)))
             wholes.append(_whole(venue, underlying, window, proofs))
-        _observe(line, venue, question, day, instruments, raw)
+        if refusal := _observe(line, venue, question, day, instruments, raw):
+            for arrived in arrivals.values():
+                arrived.failure = refusal
         return tuple(
             _committed(line, Partition(table, venue, day), arrivals, question, wholes, window)
             for table in tables
@@ -207,7 +217,6 @@ def _committed(
     is_snapshot = window.start == window.end
     if is_snapshot:  # the day's roll call speaks for all of them; only a failure is a unit here
         wholes = [u for u in wholes if u.status == "gap" and u.gaps and not is_beside]
-    line.location.claim(line.world)
     done = land(arrivals, wholes, window, line.transport.clock())
     return _report(partition, arrivals, done, wholes)
 
@@ -265,18 +274,56 @@ def _whole(venue: str, underlying: str, window: Window, proofs: Sequence[Proof])
 
 def _observe(
     line: Line, venue: str, question: str, day: date, instruments: Collection[Instrument], raw: str
-) -> None:
-    """No row without its instrument; of those listed the venue's own list says more."""
+) -> str:
+    """No row without its instrument; of those listed the venue's own list says more.
+
+    Returns why the gate refuses one, empty where it does not.
+    """
     listed = read_manifest(line.location, Partition(INSTRUMENTS.name, venue, day)).units
     held = {unit.name for unit in listed}
     unseen = [item for item in instruments if item.instrument_id not in held]
     if unseen and question != INSTRUMENTS.name:
-        line.location.claim(line.world)
-        at = line.transport.clock()
-        Register(line.location).observe(unseen, day, raw=raw, path=f"{venue} {question}", at=at)
+        at, path = line.transport.clock(), f"{venue} {question}"
+        try:
+            Register(line.location).observe(unseen, day, raw=raw, path=path, at=at)
+        except GateRefused as error:
+            return str(error)
+    return ""
 
 
 # ---------- the ticks of a day
+def _missed(line: Line, partition: Partition, at: datetime) -> TableReport:
+    """A tick that comes too late: a gap, unless it is held."""
+    line.location.claim(line.world)
+    now = line.transport.clock()
+    text = f"{at:%Y-%m-%d %H:%M} was asked for at {now:%Y-%m-%d %H:%M}, more than {PROMPT} later"
+    units = [
+        Unit(
+            name=snapshot_unit(underlying, at),
+            instrument_id=None,
+            status="gap",
+            rows=0,
+            source=f"{partition.venue}{API}",
+            rank=REST_RANK,
+            proof=text,
+            raw=(),
+            gaps=(Gap(f"{partition.venue}:{underlying}", at, at, MISSED, 1, text),),
+        )
+        for underlying in line.underlyings
+    ]
+    done = commit(line.location, partition, units=units, parts=(), checks=(), at=now)
+    fresh = [unit for unit in units if unit.name not in done.refused]
+    return TableReport(
+        partition.table,
+        partition.venue,
+        partition.day,
+        done.state,
+        units=Counter(unit.status for unit in fresh),
+        gaps=tuple(gap for unit in fresh for gap in unit.gaps),
+        notices=(text,) if fresh else (),
+    )
+
+
 def _called(line: Line, partition: Partition, every: timedelta) -> TableReport:
     held = read_manifest(line.location, partition)
     now = line.transport.clock()
@@ -284,9 +331,8 @@ def _called(line: Line, partition: Partition, every: timedelta) -> TableReport:
     due = [at for at in _grid(window, every) if at <= now - PROMPT]
     changes, fresh = {}, []
     for underlying in line.underlyings:
-        taken = {u.name for u in held.units if u.name.startswith(f"{underlying}@")}
-        missed = [at for at in due if snapshot_unit(underlying, at) not in taken]
-        unit = _tally(partition, underlying, window, due, missed, every, is_over=now >= window.end)
+        asked = {u.name: u for u in held.units if u.name.startswith(f"{underlying}@")}
+        unit = _tally(partition, underlying, window, due, asked, every, is_over=now >= window.end)
         own = held.unit(unit.name)
         if own is None:
             fresh.append(unit)
@@ -313,12 +359,15 @@ def _tally(
     underlying: str,
     window: Window,
     due: Sequence[datetime],
-    missed: Sequence[datetime],
+    asked: Mapping[str, Unit],
     every: timedelta,
     *,
     is_over: bool,
 ) -> Unit:
-    cause = NOT_RETRIEVABLE if len(missed) == len(due) else MISSED
+    """What is held of the ticks that were due; those that failed speak for themselves."""
+    missed = [at for at in due if snapshot_unit(underlying, at) not in asked]
+    failed = sum(unit.status == "gap" for unit in asked.values())
+    cause = MISSED if asked else NOT_RETRIEVABLE
     name = f"{partition.venue}:{underlying}"
     gaps = tuple(
         Gap(
@@ -331,8 +380,8 @@ def _tally(
         )
         for run in _runs(missed, every)
     )
-    status = "gap" if missed else "complete" if is_over else "open"
-    proof = f"{len(due) - len(missed)} of {len(due)} ticks, one every {every}"
+    status = "gap" if missed or failed else "complete" if is_over else "open"
+    proof = f"{len(due) - len(missed) - failed} of {len(due)} ticks, one every {every}"
     return Unit(name, None, status, 0, f"{partition.venue}{API}", REST_RANK, proof, (), gaps=gaps)
 
 

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from expectations.gate import REFUSED, ROW_NUMBER
-from pipelines import arrivals, live
+from expectations.gate import REFUSED, ROW_NUMBER, GateRefused
+from pipelines import arrivals, landing, live
 from pipelines.archives.base import SourceUnavailable
 from pipelines.live import Line, TableReport
+from pipelines.observing import Register
 from pipelines.universe import Instrument
 from pipelines.venues.base import Fetched, Proof, snapshot_unit
 from warehouse import lake
@@ -345,6 +346,62 @@ def test_rows_that_come_right_at_last_leave_quarantine(scene: Scene) -> None:
     assert scene.held(TRADES).unit(SPOT.instrument_id).status == "complete"  # type: ignore[union-attr]
 
 
+def test_refused_rows_are_kept_before_the_others_are_committed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    rows = pl.concat([prints(SPOT, [0, 1]), prints(SPOT, [2], price=-1.0)])
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+    monkeypatch.setattr(landing, "commit", killed)
+    with pytest.raises(KeyboardInterrupt):
+        scene.day("trades")
+    (file,) = (scene.line.location.quarantine / "trades").iterdir()
+    assert pl.read_parquet(file)["row_number"].to_list() == [3]
+
+
+def test_what_was_said_of_a_unit_stays_said_for_those_who_read_as_of_before(scene: Scene) -> None:
+    rows = prints(SPOT, range(5))
+    gap = Gap(SPOT.instrument_id, MIDNIGHT, MORNING_AFTER, "less_than_candle", None, "")
+    scene.venue.said["trades BTC"] = [piece(rows, proof=Proof("gap", "less", gaps=(gap,)))]
+    scene.day("trades")
+    before, scene.at[0] = scene.at[0], scene.at[0] + timedelta(days=1)
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+
+    assert scene.day("trades")["trades"].state == "committed"
+
+    then = {u.name: u.status for u in scene.held(TRADES).counted_units(before)}
+    now = {u.name: u.status for u in scene.held(TRADES).counted_units()}
+    assert then[SPOT.instrument_id] == "gap"
+    assert now[SPOT.instrument_id] == "complete"
+    assert scene.rows(TRADES, before).equals(rows)
+
+
+def test_rows_whose_instrument_is_refused_are_a_gap(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise GateRefused("instruments: were refused: strike_not_positive")
+
+    monkeypatch.setattr(Register, "observe", refused)
+    rows = prints(SPOT, range(5))
+    scene.venue.said["trades BTC"] = [piece(rows, proof=complete(rows))]
+
+    report = scene.day("trades")["trades"]
+
+    assert report.errors == ("instruments: were refused: strike_not_positive",)
+    assert {gap.cause for gap in report.gaps} == {"gate_refused"}
+    assert scene.rows(TRADES).is_empty()
+
+
+def test_a_folder_of_another_world_is_not_even_asked_for(scene: Scene) -> None:
+    scene.line.location.claim(World("real"))
+    scene.venue.said["trades BTC"] = [ValueError("was asked")]
+    with pytest.raises(WrongWorld):
+        scene.day("trades")
+
+
 def test_an_answer_that_is_mostly_bad_is_refused_whole(scene: Scene) -> None:
     good = prints(SPOT, range(4))
     scene.venue.said["trades BTC"] = [piece(good, proof=complete(good))]
@@ -484,6 +541,34 @@ def test_a_tick_that_failed_is_a_gap_and_so_is_one_that_nobody_took(scene: Scene
     assert (gap.started_at, gap.ended_at) == (MIDNIGHT + HOUR, MIDNIGHT + 24 * HOUR)
     (never,) = reports["quotes"].gaps
     assert (never.cause, never.missing_count) == ("not_retrievable", 24)
+
+
+def test_a_day_of_failed_ticks_is_no_whole_day(scene: Scene) -> None:
+    scene.venue.said["books BTC"] = [SourceUnavailable("binance: banned")]
+    for n in range(3):
+        scene.at[0] = MIDNIGHT + 8 * n * HOUR
+        live.ingest_snapshot(scene.line, "binance", scene.at[0], ["books"])
+    scene.at[0] = MORNING_AFTER
+
+    live.roll_call(scene.line, "binance", DAY, 8 * HOUR)
+
+    unit = scene.held(BOOKS).unit("binance:BTC")
+    assert unit is not None
+    assert (unit.status, unit.proof[:12]) == ("gap", "0 of 3 ticks")
+
+
+def test_a_tick_that_comes_too_late_is_missed_and_nobody_is_asked(scene: Scene) -> None:
+    tick(scene, MIDNIGHT)
+    scene.at[0] = MIDNIGHT + timedelta(minutes=9)
+    asked = list(scene.venue.said["books BTC"])
+    (again,) = live.ingest_snapshot(scene.line, "binance", MIDNIGHT, ["books"])
+    (late,) = live.ingest_snapshot(
+        scene.line, "binance", MIDNIGHT + timedelta(minutes=2), ["books"]
+    )
+    assert scene.venue.said["books BTC"] == asked
+    assert (again.gaps, again.state) == ((), "unchanged")
+    assert [gap.cause for gap in late.gaps] == ["missed_tick"]
+    assert scene.rows(BOOKS).height == 3
 
 
 def test_the_roll_is_called_anew_without_making_revisions(scene: Scene) -> None:

@@ -244,16 +244,23 @@ def compact(location: Location, partition: Partition, at: datetime) -> int:
     return len(small)
 
 
-def restate(location: Location, partition: Partition, changes: Mapping[Unit, Unit]) -> None:
+def restate(
+    location: Location,
+    partition: Partition,
+    changes: Mapping[Unit, Unit],
+    at: datetime | None = None,
+) -> None:
     """Put each judged unit's new form in its place, as when a neighbouring day proves it whole.
 
-    A unit that is no longer held exactly as it was judged is passed over: judge it again.
+    With `at` the former is kept, for those who read as of a time before. A unit that is no longer
+    held exactly as it was judged is passed over: judge it again.
     """
     with _locked(location, partition):
         held = read_manifest(location, partition)
         renewed = [changes[unit] for unit in held.units if unit in changes]
         if renewed:
-            restamped(held, renewed).write(location)
+            manifest = revised(held, renewed, at) if at else restamped(held, renewed)
+            manifest.write(location)
 
 
 def parts(location: Location, table: str, committed_by: datetime | None = None) -> list[str]:
