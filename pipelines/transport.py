@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from pipelines.archives.base import SourceRefused, SourceUnavailable
-from pipelines.budget import Bucket, Budget
+from pipelines.budget import Bucket, Budget, Stop, Stops
 from pipelines.connection import Connection, Reply
 from pipelines.settings import Settings
 from pipelines.trouble import Patience, Trouble, quoted
@@ -30,6 +30,7 @@ from warehouse.location import Clock, Location
 from warehouse.raw import Page, land
 
 Complaint = Callable[[Sequence[Row]], str | None]
+LONGEST_STOP_S = 3 * 86_400.0  # no venue bans for longer; what says so is asked again after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Transport:
         self._sleep, self._now = sleep, now
         self._patience = Patience(settings, draw)
         self._buckets: dict[Budget, Bucket] = {}
-        self._stopped: dict[str, datetime] = {}
+        self._stops = Stops(location.work / "banned.json", clock)
         self._lock, self._own = Lock(), local()
         self._connections: list[Connection] = []
 
@@ -80,9 +81,9 @@ class Transport:
         return Session(self, venue, unit)
 
     def stopped_until(self, venue: str) -> datetime | None:
-        """When a venue that has banned us may be asked again; None where it has not."""
-        until = self._stopped.get(venue)
-        return until if until and until > self.clock() else None
+        """When a venue that wants to be left alone may be asked again; None where it may be now."""
+        stop = self._stops.of(venue)
+        return stop.until if stop else None
 
     def ask(
         self,
@@ -134,30 +135,45 @@ class Transport:
         """Wait, or raise where waiting is of no use."""
         if trouble.wait_s is None:
             raise SourceRefused(f"{subject}: {trouble.text}")
-        if trouble.is_for_all and not trouble.is_ban:
-            self._bucket(endpoint.budget).hold(trouble.wait_s)
+        is_too_long = trouble.wait_s > self.settings.longest_wait_s
+        wanted = f"a wait of {trouble.wait_s:.0f} s is wanted"
         if trouble.is_ban:
-            until = self.clock() + timedelta(seconds=trouble.wait_s)
-            self._stopped[venue] = max(until, self._stopped.get(venue, until))
-            raise SourceUnavailable(f"{subject}: banned until {until.isoformat()}; {trouble.text}")
+            told = self._stop(venue, trouble.wait_s, "banned")
+            raise SourceUnavailable(f"{subject}: {told}; {trouble.text}")
+        if is_too_long and (trouble.is_asked or trouble.is_for_all):
+            told = self._stop(venue, trouble.wait_s, "stopped")
+            raise SourceUnavailable(f"{subject}: {wanted}, {told}; {trouble.text}")
+        if trouble.is_for_all:
+            self._bucket(endpoint.budget).hold(trouble.wait_s)
         if attempt >= self.settings.attempts:
             raise SourceUnavailable(f"{subject}: asked {attempt} times; {trouble.text}")
-        if trouble.wait_s > self.settings.longest_wait_s:
-            raise SourceUnavailable(
-                f"{subject}: a wait of {trouble.wait_s:.0f} s is wanted; {trouble.text}"
-            )
+        if is_too_long:
+            raise SourceUnavailable(f"{subject}: {wanted}; {trouble.text}")
         if not trouble.is_for_all:  # else the bucket makes everyone wait
             self._sleep(trouble.wait_s)
 
+    def _stop(self, venue: str, wait_s: float, why: str) -> str:
+        at = self.clock()
+        stop = Stop(at, at + timedelta(seconds=min(wait_s, LONGEST_STOP_S)), why)
+        self._stops.add(venue, stop)
+        return _told(stop)
+
     def _wait_turn(self, venue: str, endpoint: Endpoint) -> None:
         self._demand_welcome(venue, endpoint)
-        if wait := self._bucket(endpoint.budget).take(endpoint.cost):
-            self._sleep(wait)
+        longest_s = self.settings.longest_wait_s
+        wait_s = self._bucket(endpoint.budget).take(endpoint.cost, longest_s)
+        if wait_s > longest_s:
+            raise SourceUnavailable(
+                f"{venue} {endpoint.method}: its turn is {wait_s:.1f} s away, in the budget "
+                f"{endpoint.budget.name}; the longest wait is {longest_s:.1f} s"
+            )
+        if wait_s:
+            self._sleep(wait_s)
             self._demand_welcome(venue, endpoint)  # others may have been banned in the meantime
 
     def _demand_welcome(self, venue: str, endpoint: Endpoint) -> None:
-        if until := self.stopped_until(venue):
-            raise SourceUnavailable(f"{venue} {endpoint.method}: banned until {until.isoformat()}")
+        if stop := self._stops.of(venue):
+            raise SourceUnavailable(f"{venue} {endpoint.method}: {_told(stop)}")
 
     def _bucket(self, budget: Budget) -> Bucket:
         with self._lock:
@@ -218,6 +234,10 @@ class Session:
         digest = land(self._transport.location, self._venue, self._pages)
         self._pages = []
         return (digest,)
+
+
+def _told(stop: Stop) -> str:
+    return f"{stop.why} until {stop.until.isoformat()}"
 
 
 def promised_rows(payload: Any, endpoint: Endpoint, reply: Reply) -> Sequence[Any] | str:

@@ -3,6 +3,7 @@
 refused      the question is wrong, or not ours to ask: asking again changes nothing
 banned       418: the venue is left alone until its ban ends, by everyone
 limited      429 and its kin: as long as the venue says, else doubling, and for everyone
+stopped      any of them, where the venue asks for too long a wait: like a ban
 maintained   minutes
 unexplained  an error without a class: twice more
 broken       network, servers, a page that is not what it must be: doubling, drawn evenly
@@ -37,13 +38,15 @@ SHOWN = 120  # characters of an answer that a message quotes
 class Trouble:
     """Why an answer is not believed, and how many seconds to wait; None: for good.
 
-    `is_for_all` where the venue asks everyone to wait, `is_ban` where it has shut us out.
+    `is_for_all` where the venue asks everyone to wait, `is_ban` where it has shut us out,
+    `is_asked` where the wait is the venue's own and not ours.
     """
 
     text: str
     wait_s: float | None
     is_for_all: bool = False
     is_ban: bool = False
+    is_asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,8 @@ class Patience:
         if reply and reply.status == BANNED:
             return Trouble(text, asked_s or self.settings.ban_s, is_for_all=True, is_ban=True)
         if isinstance(error, ccxt.OnMaintenance):
-            return Trouble(text, asked_s or self._drawn(self.settings.maintenance_s, attempt))
+            wait_s = asked_s or self._drawn(self.settings.maintenance_s, attempt)
+            return Trouble(text, wait_s, is_asked=bool(asked_s))
         is_limit = isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection)
         if is_limit or (reply and reply.status == LIMITED):
             return Trouble(text, max(asked_s or 0.0, 2.0 ** (attempt - 1)), is_for_all=True)
@@ -76,7 +80,8 @@ class Patience:
         is_explained = is_its_own or isinstance(error, ccxt.OperationFailed)
         if not is_explained and attempt >= UNEXPLAINED_ATTEMPTS:
             return Trouble(f"{text}; asked {attempt} times", None)
-        return Trouble(text, max(asked_s or 0.0, self._drawn(self.settings.backoff_s, attempt)))
+        wait_s = max(asked_s or 0.0, self._drawn(self.settings.backoff_s, attempt))
+        return Trouble(text, wait_s, is_asked=bool(asked_s))
 
     def _drawn(self, first_s: float, attempt: int) -> float:
         longest = max(first_s, self.settings.backoff_cap_s)
@@ -97,7 +102,7 @@ def _is_refused_by_status(error: ccxt.BaseError, reply: Reply | None) -> bool:
 def _retry_after(reply: Reply | None, at: datetime) -> float | None:
     """Seconds, given as a number or as a date; None where it is neither."""
     text = reply.headers.get("Retry-After", "").strip() if reply else ""
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - at).total_seconds())

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from pipelines.archives.base import SourceRefused, SourceUnavailable
-from pipelines.budget import Bucket, Budget
+from pipelines.budget import Bucket, Budget, Stop, Stops
 from pipelines.settings import Settings
 from pipelines.transport import Transport
 from pipelines.venues.base import Endpoint
@@ -232,6 +232,50 @@ def test_a_wait_beyond_reason_is_given_up(server, transport):
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_venue_that_wants_too_long_a_wait_is_left_alone_until_then(
+    status, server, time, transport
+):
+    server.script = [Said(b"", status, {"Retry-After": "3600"}), GOOD]
+    for _ in range(3):
+        with pytest.raises(SourceUnavailable, match="stopped until 2026-03-10T13:00:00"):
+            ask(transport)
+    assert (len(server.asked), time.slept) == (1, [])
+    time.seconds = 3600
+    assert ask(transport) == ROWS
+    assert time.slept == []
+
+
+def test_a_long_wait_of_our_own_stops_the_question_and_not_the_venue(server, time, tmp_path):
+    server.script = [Said(b"", 503), GOOD]
+    with open_transport(server, time, tmp_path, backoff_s=9, longest_wait_s=8) as transport:
+        with pytest.raises(SourceUnavailable, match="9 s is wanted"):
+            ask(transport)
+        assert ask(transport) == ROWS
+
+
+def test_a_turn_that_is_too_far_away_is_given_up_and_costs_the_others_nothing(
+    server, time, tmp_path
+):
+    server.reaction = lambda asked: GOOD
+    slow = replace(TRADES, budget=Budget("slow", tokens=1, per_s=0.1), cost=2)
+    with open_transport(server, time, tmp_path, longest_wait_s=15) as transport:
+        assert ask(transport, slow) == ROWS
+        for _ in range(3):
+            with pytest.raises(SourceUnavailable, match=r"20\.0 s away, in the budget slow"):
+                ask(transport, slow)
+        assert time.slept == [10]
+        time.seconds += 10
+        assert ask(transport, slow) == ROWS
+    assert time.slept == [10, 10]
+
+
+def test_a_wait_without_measure_ends_after_days(server, transport):
+    server.script = [Said(b"", 418, {"Retry-After": "9" * 300})]
+    with pytest.raises(SourceUnavailable, match="banned until 2026-03-13T12:00:00"):
+        ask(transport)
+
+
 def test_a_ban_stops_the_venue_until_it_ends(server, time, transport):
     server.script = [Said(b"banned", 418, {"Retry-After": "300"}), GOOD]
     with pytest.raises(SourceUnavailable, match="banned until 2026-03-10T12:05:00"):
@@ -242,6 +286,82 @@ def test_a_ban_stops_the_venue_until_it_ends(server, time, transport):
     time.seconds = 301
     assert transport.stopped_until("deribit") is None
     assert ask(transport) == ROWS
+
+
+def test_a_ban_is_known_to_whoever_comes_later(server, time, transport, tmp_path):
+    server.script = [Said(b"banned", 418, {"Retry-After": "300"}), GOOD]
+    with pytest.raises(SourceUnavailable):
+        ask(transport)
+    with open_transport(server, time, tmp_path) as later:
+        with pytest.raises(SourceUnavailable, match="banned until 2026-03-10T12:05:00"):
+            ask(later)
+        assert len(server.asked) == 1
+        assert later.stopped_until("binance") is None, "the others did not ban us"
+        time.seconds = 300
+        assert ask(later) == ROWS
+    held = stdlib_json.loads((tmp_path / "work" / "banned.json").read_text())
+    assert held == {}, "a ban that has passed is dropped"
+
+
+def test_a_ban_is_heard_of_by_those_who_work_already(server, time, transport, tmp_path):
+    server.script = [GOOD, Said(b"banned", 418, {"Retry-After": "300"})]
+    assert ask(transport) == ROWS
+    with open_transport(server, time, tmp_path) as other, pytest.raises(SourceUnavailable):
+        ask(other)
+    time.seconds += 3
+    with pytest.raises(SourceUnavailable, match="banned until"):
+        ask(transport)
+    assert len(server.asked) == 2
+
+
+def test_a_ban_is_not_shortened_and_bans_of_other_venues_are_kept(time, tmp_path):
+    path = tmp_path / "work" / "banned.json"
+    ends = {"deribit": (300, 60), "binance": (90, 120)}
+    for n in range(2):
+        for venue, seconds in ends.items():
+            stop = Stop(time.clock(), time.clock() + timedelta(seconds=seconds[n]), "banned")
+            Stops(path, time.clock).add(venue, stop)
+    found = Stops(path, time.clock)
+    assert [found.of(venue).until for venue in ends] == [
+        START + timedelta(seconds=300),
+        START + timedelta(seconds=120),
+    ]
+
+
+def test_no_ban_is_lost_where_many_are_told_at_once(time, tmp_path):
+    path = tmp_path / "work" / "banned.json"
+    stop = Stop(time.clock(), time.clock() + timedelta(seconds=60), "banned")
+    venues = [f"venue {n}" for n in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda venue: Stops(path, time.clock).add(venue, stop), venues))
+    assert all(Stops(path, time.clock).of(venue) == stop for venue in venues)
+
+
+def test_a_clock_that_stands_before_a_ban_does_not_know_of_it(server, time, transport, tmp_path):
+    """A day of the embedded market may be asked for anew; what is to come is not yet so."""
+    time.seconds = 86_400
+    server.script = [Said(b"banned", 418, {"Retry-After": "300"}), GOOD]
+    with pytest.raises(SourceUnavailable):
+        ask(transport)
+    time.seconds = 0
+    with open_transport(server, time, tmp_path) as again:
+        assert ask(again) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("{", "file: Invalid JSON"),
+        ('{"deribit": {"told_at": "2026-03-10", "until": 1, "why": "x"}}', "deribit.told_at"),
+        ('{"deribit": {"why": "banned"}}', "deribit.told_at: Field required"),
+    ],
+)
+def test_a_note_of_bans_that_cannot_be_read_is_an_error(text, fault, server, time, tmp_path):
+    path = tmp_path / "work" / "banned.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"banned.json: {fault}"):
+        open_transport(server, time, tmp_path)
 
 
 def test_a_page_that_comes_twice_is_asked_for_again(server, transport):
