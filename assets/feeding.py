@@ -42,10 +42,11 @@ class Feed:
         return True
 
     def portfolio(self, days: Sequence[date]) -> Path | None:
-        """The embedded market's own books; with them it tells what really happened on `days`."""
+        """The embedded market's own books, in the coins that are asked for; with them it tells what
+        really happened on `days`."""
         if self.market is None:
             return None
-        self.market.tell(days)
+        self.market.tell(days, self.live.settings.underlyings)
         return self.market.portfolio
 
 

@@ -40,7 +40,7 @@ def test_it_tells_the_truth_of_the_days_that_are_asked_for_and_its_own_share(tmp
     location = Location(tmp_path)
     with embedded(location, seed=3, size=SIZE, at=NOON) as market:
         before = market.cpu_s()
-        market.tell([DAY])
+        market.tell([DAY], ("BTC", "ETH"))
         assert market.cpu_s() >= before > 0
         assert {path.name for path in market.portfolio.iterdir()} == {
             "positions.csv",
@@ -48,6 +48,16 @@ def test_it_tells_the_truth_of_the_days_that_are_asked_for_and_its_own_share(tmp
         }
     trades = pl.read_parquet(location.truth / "trades.parquet")
     assert set(trades["event_at"].dt.date()) == {DAY}
+
+
+def test_its_books_are_in_the_coins_that_are_asked_for(tmp_path):
+    with embedded(Location(tmp_path), seed=3, size=SIZE, at=NOON) as market:
+        market.tell([DAY], ["BTC"])
+        held = pl.read_csv(market.portfolio / "positions.csv")
+        coins = pl.read_csv(market.portfolio / "balances.csv")["coin"]
+    assert held["instrument_id"].str.contains("BTC").all()
+    assert set(held["portfolio_id"]) == {"demo-btc", "demo-small"}
+    assert set(coins) == {"BTC"}
 
 
 def test_the_market_ends_with_the_block(tmp_path):

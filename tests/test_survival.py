@@ -41,7 +41,7 @@ def days_of(location: Location, seed: int, faults: str, passes: int = PASSES) ->
                 market.step(datetime(2026, 3, 11, 0, 40, tzinfo=UTC) + n * timedelta(hours=20))
                 for venue, question in asked():
                     live.ingest_day(line, venue, question, DAY)
-        market.tell([DAY])
+        market.tell([DAY], ("BTC", "ETH"))
     return pl.read_parquet(location.truth / "trades.parquet")
 
 

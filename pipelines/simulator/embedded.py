@@ -88,11 +88,13 @@ class Embedded:
         """Where the books of the demonstration are written."""
         return self.location.market / "portfolio"
 
-    def tell(self, days: Sequence[date]) -> None:
-        """Write what really happened on `days` to truth, and the books held from the first on."""
+    def tell(self, days: Sequence[date], coins: Sequence[str]) -> None:
+        """Write what really happened on `days` to truth, and the books that are held from the first
+        on in these coins."""
         self.commands.say(
             {
                 "days": [str(day) for day in days],
+                "coins": list(coins),
                 "truth": str(self.location.truth.resolve()),
                 "market": str(self.location.market.resolve()),
             }

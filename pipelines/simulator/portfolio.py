@@ -71,8 +71,9 @@ ACCOUNTS = (
 
 
 def write(folder: Path, states: dict[str, State], day: date) -> list[Path]:
-    """`positions.csv` and `balances.csv`, both as of the day's first instant."""
-    books = [(account, legs(account, states[account.coin], day)) for account in ACCOUNTS]
+    """`positions.csv` and `balances.csv` of the coins in `states`, as of the day's start."""
+    accounts = [account for account in ACCOUNTS if account.coin in states]
+    books = [(account, legs(account, states[account.coin], day)) for account in accounts]
     positions = pl.concat([_positions(a, states[a.coin], book, day) for a, book in books])
     balances = pl.concat([_balance(account, book, day) for account, book in books])
     target = folder / "portfolio"

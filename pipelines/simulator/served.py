@@ -39,7 +39,8 @@ def _done(history: History, command: dict[str, Any]) -> dict[str, Any]:
     days = [date.fromisoformat(day) for day in command["days"]]
     if days:
         truth.write(Path(command["truth"]), history, days)
-        states = {coin.name: history.state(coin, days[0]) for coin in COINS}
+        wanted = [coin for coin in COINS if coin.name in command["coins"]]
+        states = {coin.name: history.state(coin, days[0]) for coin in wanted}
         portfolio.write(Path(command["market"]), states, days[0])
     return {"cpu_s": time.process_time()}
 
