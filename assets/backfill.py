@@ -3,19 +3,21 @@
 The command line calls this: no daemon, no queue, no event log that stays.
 """
 
+import builtins
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo  # what a step failed by has no public name
 
-from assets.ingestion import DAY_ASSETS
+from assets.ingestion import DAY_STEPS
 from assets.line import LiveLine
 from assets.partitions import VENUES, key_of
 from assets.publishing import generation
 from assets.schedules import tick_config
-from assets.snapshots import SNAPSHOT_ASSETS, tick
+from assets.snapshots import SNAPSHOT_STEPS, tick_once
 from assets.transform import models
 from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS
 from pipelines.venues import offering
@@ -26,16 +28,36 @@ TABLES = (*DAY_QUESTIONS, *SNAPSHOT_QUESTIONS)
 Progress = Callable[[str, int, int], None]
 
 QUIETLY = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+FAILED, DISK = 1, 74
+DISK_CLASSES = frozenset({"IOException"})  # beside OSError and what is one: DuckDB's
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A step that failed: by its own word, which the lake tells too, or by a crash."""
+
+    text: str
+    exit_code: int
+    is_crash: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """What became of a venue's day: held already, or asked for, with a line per failure."""
+    """What became of a venue's day: held already, or asked for, with the steps that failed."""
 
     venue: str
     day: date
     was_held: bool
-    errors: tuple[str, ...]
+    failed: tuple[Failed, ...] = ()
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """A line for each."""
+        return tuple(failed.text for failed in self.failed)
+
+    @property
+    def exit_code(self) -> int:
+        return max((failed.exit_code for failed in self.failed), default=0)
 
 
 def is_held(location: Location, venue: str, day: date, tables: Collection[str] = TABLES) -> bool:
@@ -64,17 +86,17 @@ def bring_days(
     found: list[Brought] = []
     for venue, day in wanted:
         if is_held(live.location, venue, day, tables):
-            found.append(Brought(venue, day, was_held=True, errors=()))
+            found.append(Brought(venue, day, was_held=True))
         else:
-            errors = tuple(bring(live, venue, day, tables))
-            found.append(Brought(venue, day, was_held=False, errors=errors))
+            failed = tuple(bring(live, venue, day, tables))
+            found.append(Brought(venue, day, was_held=False, failed=failed))
         if progress:
             progress(f"{venue} {day}", len(found), len(wanted))
     return found
 
 
-def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> list[str]:
-    """Step through a day and take its snapshots; what failed is told, a line each."""
+def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> list[Failed]:
+    """Step through a day and take its snapshots; what failed is told."""
     every = every or timedelta(seconds=live.settings.snapshot_every_s)
     start = datetime.combine(day, time(), UTC)
     count = -(-timedelta(days=1) // every)
@@ -83,20 +105,20 @@ def take_ticks(live: LiveLine, day: date, *, every: timedelta | None = None) -> 
 
 def take(
     instants: Sequence[datetime], live: LiveLine, instance: dg.DagsterInstance | None = None
-) -> list[str]:
-    """Take the states of all venues at these instants; what failed is told, a line each."""
+) -> list[Failed]:
+    """Take the states of all venues at these instants; what failed is told."""
     with _open(instance) as log:
-        result = tick.execute_in_process(
+        result = tick_once.execute_in_process(
             run_config={**tick_config(list(instants)), **QUIETLY},
             resources={"live": live},
             instance=log,
             raise_on_error=False,
         )
-    return _errors(result)
+    return _failed(result)
 
 
-def build_and_publish(live: LiveLine, instance: dg.DagsterInstance | None = None) -> list[str]:
-    """Bring the marts up to date and publish them; what failed is told, a line each."""
+def build_and_publish(live: LiveLine, instance: dg.DagsterInstance | None = None) -> list[Failed]:
+    """Bring the marts up to date and publish them; what failed is told."""
     return materialize([models, generation], live, None, instance)
 
 
@@ -106,9 +128,9 @@ def bring(
     day: date,
     tables: Collection[str] = TABLES,
     instance: dg.DagsterInstance | None = None,
-) -> Iterator[str]:
-    """Ask for what a venue has of a day, whether it is held or not; a line for each failure."""
-    for asset in (*DAY_ASSETS, *SNAPSHOT_ASSETS):
+) -> Iterator[Failed]:
+    """Ask for what a venue has of a day, whether it is held or not; the steps that failed."""
+    for asset in (*DAY_STEPS, *SNAPSHOT_STEPS):
         key = key_of(venue, day)
         partitions = asset.partitions_def
         is_wanted = any(asset_key.path[-1] in tables for asset_key in asset.keys)
@@ -121,8 +143,8 @@ def materialize(
     live: LiveLine,
     key: dg.MultiPartitionKey | None,
     instance: dg.DagsterInstance | None = None,
-) -> list[str]:
-    """Run the assets in this process; a line for each step that failed."""
+) -> list[Failed]:
+    """Run the assets in this process; the steps that failed."""
     with _open(instance) as log:
         result = dg.materialize(
             assets,
@@ -132,7 +154,7 @@ def materialize(
             run_config=QUIETLY,
             raise_on_error=False,
         )
-    return _errors(result)
+    return _failed(result)
 
 
 @contextmanager
@@ -145,12 +167,28 @@ def _open(instance: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
         yield own
 
 
-def _errors(result: dg.ExecuteInProcessResult) -> list[str]:
+def _failed(result: dg.ExecuteInProcessResult) -> list[Failed]:
     found = []
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
-            said = data.user_failure_data
-            told = said.description if said else data.error.message if data.error else None
-            found.append(" ".join((told or "failed").split()))
+            if said := data.user_failure_data:
+                text = " ".join((said.description or "failed").split())
+                found.append(Failed(text, FAILED, is_crash=False))
+            else:
+                found.append(_crash(event.step_key, data.error))
     return found
+
+
+def _crash(step: str | None, error: SerializableErrorInfo | None) -> Failed:
+    """What a step did not expect; Dagster's own error wraps it."""
+    own = error.cause or error if error else None
+    said = " ".join(own.message.split()) if own else "failed"
+    code = DISK if own and _is_of_disk(own.cls_name or "") else FAILED
+    return Failed(f"{step}: {said}", code, is_crash=True)
+
+
+def _is_of_disk(name: str) -> bool:
+    """Only the name of a class comes out of a step."""
+    kind = getattr(builtins, name, None)
+    return name in DISK_CLASSES or (isinstance(kind, type) and issubclass(kind, OSError))

@@ -17,7 +17,7 @@ RETRY = dg.RetryPolicy(
 )
 
 
-def _day_asset(question: str) -> dg.AssetsDefinition:
+def _day_asset(question: str, retry_policy: dg.RetryPolicy | None) -> dg.AssetsDefinition:
     partitions = days_of(question)
 
     @dg.multi_asset(
@@ -25,7 +25,7 @@ def _day_asset(question: str) -> dg.AssetsDefinition:
         specs=[results.lake_spec(question, partitions)],
         check_specs=results.check_specs(question, partitions),
         partitions_def=partitions,
-        retry_policy=RETRY,
+        retry_policy=retry_policy,
         op_tags={"hedgehouse/question": question},
     )
     def ask(
@@ -52,7 +52,9 @@ def _say(context: dg.AssetExecutionContext, reports: tuple[TableReport, ...], da
             context.log.warning("%s %s %s: %s", report.table, report.venue, day, line)
 
 
-DAY_ASSETS = tuple(_day_asset(question) for question in DAY_QUESTIONS)
+DAY_ASSETS = tuple(_day_asset(question, RETRY) for question in DAY_QUESTIONS)
+# The same for a command, which tells at once what failed: whoever reads it can ask again.
+DAY_STEPS = tuple(_day_asset(question, None) for question in DAY_QUESTIONS)
 
 # Tables that come beside the rows of a question, and have none of their own.
 BESIDE = tuple(

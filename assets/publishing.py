@@ -18,6 +18,8 @@ def generation(
     try:
         made = publish(live.location, clock=live.clock)
     except Locked as error:  # by a publish from the command line
+        if not live.retries:
+            raise dg.Failure(str(error), allow_retries=False) from error
         raise dg.RetryRequested(max_retries=20, seconds_to_wait=15) from error
     context.log.info("published %s", made.name)
     rows = [

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
+from assets.held import INCOMPLETE, OK, VENUE_UNAVAILABLE
 from pipelines import live
-from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS, Line, TableReport
+from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS, UNAVAILABLE, Line, TableReport
 from pipelines.venues import offering
 from warehouse.lake import Partition, Unit, manifests, read_manifest
 from warehouse.location import Location
@@ -35,10 +36,17 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """Which holes are no more, and why the others are left."""
+    """Which holes are no more, why the others are left, and whether a venue could not be had."""
 
     filled: tuple[Hole, ...]
     left: tuple[tuple[Hole, str], ...]
+    is_unavailable: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        if self.is_unavailable:
+            return VENUE_UNAVAILABLE
+        return INCOMPLETE if any(hole.is_repairable for hole, _ in self.left) else OK
 
 
 def holes(location: Location, days: Collection[date] | None = None) -> list[Hole]:
@@ -64,7 +72,7 @@ def ask_again(line: Line, found: Iterable[Hole]) -> list[TableReport]:
 def repair(line: Line) -> Repaired:
     """Ask again for every hole that can be filled."""
     found = holes(line.location)
-    ask_again(line, found)
+    reports = ask_again(line, found)
     now = [(hole, _unit_now(line.location, hole)) for hole in found]
     return Repaired(
         filled=tuple(hole for hole, unit in now if unit.status != "gap"),
@@ -73,6 +81,7 @@ def repair(line: Line) -> Repaired:
             for hole, unit in now
             if unit.status == "gap"
         ),
+        is_unavailable=any(g.cause == UNAVAILABLE for report in reports for g in report.gaps),
     )
 
 

@@ -8,7 +8,7 @@ On the embedded market time is stepped from one to the next. Real venues have on
 a day that is past the states are gaps.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets import backfill, held, repairing
+from assets.backfill import Failed
 from assets.feeding import Feed
 from assets.held import Held
 from assets.partitions import VENUES
@@ -31,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 DUE = timedelta(minutes=40)  # after midnight a venue has the day before together
 PATIENCE = timedelta(seconds=130)  # longer than a ban without a term, shorter than a state is fresh
 TICK_ATTEMPTS, MENDING_PASSES = 3, 3
-OK, FAILED = 0, 1
+OK = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,14 @@ class RunReport:
     imported: ImportReport | None
     generation: Generation | None
     exit_code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """How many units were missing at first, and the steps that crashed: no gap tells of them."""
+
+    asked_again: int
+    crashes: tuple[Failed, ...]
 
 
 class _Steps:
@@ -79,25 +88,30 @@ def run(
     before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
     with dg.DagsterInstance.ephemeral() as instance:
-        missing = gather(feed, days, every=every, instance=instance, steps=steps)
+        gathered = gather(feed, days, every=every, instance=instance, steps=steps)
         steps.begin("portfolio")
         imported = _import(feed, days, portfolio)
         steps.begin("build and publish")
         is_held = _is_anything_held(location)
-        errors = backfill.build_and_publish(feed.live, instance) if is_held else []
-    generation = publishing.current(location) if not errors else None
+        unbuilt = backfill.build_and_publish(feed.live, instance) if is_held else []
+    generation = publishing.current(location) if not unbuilt else None
     found = held.of(location, days)
-    told = (*found.unavailable, *(imported.errors if imported else ()), *errors)
-    codes = (found.exit_code, imported.exit_code if imported else OK, FAILED if errors else OK)
+    failed = (*gathered.crashes, *unbuilt)
+    told = (
+        *found.unavailable,
+        *(imported.errors if imported else ()),
+        *dict.fromkeys(one.text for one in failed),
+    )
+    codes = (found.exit_code, imported.exit_code if imported else OK)
     return RunReport(
         days=tuple(days),
         held=found,
         revised=held.replaced(location, days) - before,
-        asked_again=missing,
+        asked_again=gathered.asked_again,
         errors=told,
         imported=imported,
         generation=generation,
-        exit_code=max(codes),
+        exit_code=max([*codes, *(one.exit_code for one in failed)]),
     )
 
 
@@ -108,25 +122,26 @@ def gather(
     every: timedelta,
     instance: dg.DagsterInstance,
     steps: _Steps | None = None,
-) -> int:
-    """Let `days` pass, and ask again for what was missing; how many units that were."""
+) -> Gathered:
+    """Let `days` pass, and ask again for what was missing."""
     location, steps = feed.live.location, steps or _Steps(None, 0)
     known = {day: held.last_commit(location, day, VENUES) for day in days}
     missing = set[tuple[str, str]]()
+    crashes: list[Failed] = []
     for day in days:
-        _take(feed, day, every, known[day], steps, instance)
+        crashes += _take(feed, day, every, known[day], steps, instance)
         feed.reach(_due(day))
         for asked in (day, day - DAY):
             if asked in days:
-                _pull(feed, asked, known[asked], steps, instance)
+                crashes += _pull(feed, asked, known[asked], steps, instance)
         missing |= _missing(location, days)
     if feed.is_stepped:
         feed.reach(_due(days[-1] + DAY))
-        _pull(feed, days[-1], known[days[-1]], steps, instance)
+        crashes += _pull(feed, days[-1], known[days[-1]], steps, instance)
         for at in filter(None, known.values()):
             feed.reach(at)
     _mend(feed, days, missing)
-    return len(missing)
+    return Gathered(len(missing), tuple(crashes))
 
 
 # ---------- the steps
@@ -137,21 +152,24 @@ def _take(
     known: datetime | None,
     steps: _Steps,
     instance: dg.DagsterInstance,
-) -> None:
-    """The day's states, each asked for again while it can still be had.
+) -> list[Failed]:
+    """The day's states, each asked for again while it can still be had; the steps that crashed.
 
     Of what is `known` since an instant no earlier word is asked for: time in a folder never runs
     backwards, though a market that is stepped again does.
     """
+    crashes: list[Failed] = []
     for at in _ticks(day, every):
         if (known and at < known) or not feed.reach(at):
             steps.skip()
             continue
         steps.begin(f"{at:%Y-%m-%d %H:%M}")
         for attempt in range(TICK_ATTEMPTS):
-            errors = backfill.take([at], feed.live, instance)
-            if not errors or attempt + 1 == TICK_ATTEMPTS or not feed.wait(PATIENCE):
+            failed = backfill.take([at], feed.live, instance)
+            if not failed or attempt + 1 == TICK_ATTEMPTS or not feed.wait(PATIENCE):
                 break
+        crashes += _crashed(failed)
+    return crashes
 
 
 def _pull(
@@ -160,14 +178,21 @@ def _pull(
     known: datetime | None,
     steps: _Steps,
     instance: dg.DagsterInstance,
-) -> None:
+) -> list[Failed]:
+    """The day as the venues have it now; the steps that crashed."""
+    crashes: list[Failed] = []
     for venue in VENUES:
         if known and feed.live.clock() < known:
             steps.skip()
             continue
         steps.begin(f"{venue} {day}")
-        for _ in backfill.bring(feed.live, venue, day, instance=instance):
-            pass  # what failed is in the lake: gaps, and checks that did not pass
+        crashes += _crashed(backfill.bring(feed.live, venue, day, instance=instance))
+    return crashes
+
+
+def _crashed(failed: Iterable[Failed]) -> list[Failed]:
+    """What failed by its own word is in the lake: gaps, and checks that did not pass."""
+    return [one for one in failed if one.is_crash]
 
 
 def _mend(feed: Feed, days: Sequence[date], missing: set[tuple[str, str]]) -> None:

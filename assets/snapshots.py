@@ -20,7 +20,9 @@ from pipelines.live import (
 from pipelines.venues import offering
 
 
-def _snapshot_assets(names: tuple[str, ...], questions: Sequence[str]) -> dg.AssetsDefinition:
+def _snapshot_assets(
+    names: tuple[str, ...], questions: Sequence[str], retry_policy: dg.RetryPolicy | None
+) -> dg.AssetsDefinition:
     """The tables that the same venues offer: one step, since one answer is not without the rest."""
     partitions = venue_days(names)
 
@@ -29,7 +31,7 @@ def _snapshot_assets(names: tuple[str, ...], questions: Sequence[str]) -> dg.Ass
         specs=[results.lake_spec(question, partitions) for question in questions],
         check_specs=[s for q in questions for s in results.check_specs(q, partitions)],
         partitions_def=partitions,
-        retry_policy=RETRY,
+        retry_policy=retry_policy,
     )
     def take_or_call(
         context: dg.AssetExecutionContext, live: dg.ResourceParam[LiveLine]
@@ -78,7 +80,10 @@ def _by_offer() -> dict[tuple[str, ...], list[str]]:
 
 
 SNAPSHOT_ASSETS = tuple(
-    _snapshot_assets(names, questions) for names, questions in _by_offer().items()
+    _snapshot_assets(names, questions, RETRY) for names, questions in _by_offer().items()
+)
+SNAPSHOT_STEPS = tuple(  # for a command, which tells at once what failed
+    _snapshot_assets(names, questions, None) for names, questions in _by_offer().items()
 )
 
 
@@ -88,7 +93,7 @@ class Ticks(dg.Config):
     at: list[str]
 
 
-@dg.op(retry_policy=dg.RetryPolicy(max_retries=1, delay=5))
+@dg.op
 def take_ticks(
     context: dg.OpExecutionContext, config: Ticks, live: dg.ResourceParam[LiveLine]
 ) -> None:
@@ -147,7 +152,14 @@ def _every(live: LiveLine) -> timedelta:
     name="tick",
     executor_def=dg.in_process_executor,
     tags={"hedgehouse/tick": "all", "dagster/max_runtime": "600", "dagster/priority": "10"},
+    op_retry_policy=dg.RetryPolicy(max_retries=1, delay=5),
 )
 def tick() -> None:
     """The states of all venues at one instant."""
+    take_ticks()
+
+
+@dg.job(name="tick_of_a_command", executor_def=dg.in_process_executor)
+def tick_once() -> None:
+    """The same for a command, which asks again when its own clock says so."""
     take_ticks()

@@ -71,6 +71,8 @@ def models(context: dg.AssetExecutionContext, live: dg.ResourceParam[LiveLine]) 
     try:
         report = build(live.location, clock=live.clock, told=told)
     except Locked as error:  # by a build from the command line
+        if not live.retries:
+            raise dg.Failure(str(error), allow_retries=False) from error
         raise dg.RetryRequested(max_retries=20, seconds_to_wait=30) from error
     except EmptyLake as error:
         raise dg.Failure(str(error), allow_retries=False) from error

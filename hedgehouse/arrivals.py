@@ -99,7 +99,7 @@ def backfill_fields(brought: "Sequence[Brought]", held: "Held") -> dict[str, Any
             for b in brought
         ],
         **held_fields(held),
-        "exit_code": held.exit_code,
+        "exit_code": max([held.exit_code, *(one.exit_code for one in brought)]),
     }
 
 
@@ -119,6 +119,7 @@ def repair_fields(repaired: "Repaired") -> dict[str, Any]:
     return {
         "repaired": [_hole_fields(hole) for hole in repaired.filled],
         "left": [_hole_fields(hole) | {"reason": reason} for hole, reason in repaired.left],
+        "exit_code": repaired.exit_code,
     }
 
 

@@ -161,7 +161,7 @@ def gaps(
     data: Data = None,
     as_json: Json = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """List known holes, and units whose wholeness is not proven; or repair them."""
     from hedgehouse.reporting import gap_fields, gap_text
 
@@ -172,9 +172,10 @@ def gaps(
 
         repaired = asking.repair(location, clock=now)
         voice.result(repair_fields(repaired), repair_text(repaired))
-        return
+        return repaired.exit_code
     fields = gap_fields(location)
     voice.answer(fields, gap_text(fields))
+    return 0
 
 
 @app.command()
@@ -372,7 +373,7 @@ def backfill(
     for error in dict.fromkeys(line for one in brought for line in one.errors):
         console.write_error(error)
     voice.result(backfill_fields(brought, held), backfill_text(brought, held))
-    return held.exit_code
+    return max([held.exit_code, *(one.exit_code for one in brought)])
 
 
 @app.command()

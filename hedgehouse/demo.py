@@ -9,7 +9,7 @@ import polars as pl
 from hedgehouse import Warehouse, connect
 from hedgehouse.arrivals import run_fields, run_text
 from hedgehouse.asking import HOURLY_MINUTES, asked, run
-from hedgehouse.console import Voice
+from hedgehouse.console import Voice, write_error
 from pipelines.simulator.paths import DEFAULT_DAY
 from warehouse.location import Clock, Location
 
@@ -60,6 +60,8 @@ def run_demo(
     )
     with voice.progress("demo") as progress:
         report, share = run(location, wanted, clock=clock, progress=progress)
+    for error in report.errors:
+        write_error(error)
     fields: dict[str, Any] = {"seed": seed, "run": run_fields(report, share)}
     lines = [run_text(report, share)]
     if report.generation:

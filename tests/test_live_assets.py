@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets import backfill, ingestion
+from assets import backfill, ingestion, snapshots
 from assets.definitions import defs
 from assets.freshness import stale_days, stale_snapshots
 from assets.line import LiveLine, stepped
@@ -49,7 +49,7 @@ def asset_of(question: str) -> dg.AssetsDefinition:
 
 
 def snapshots_of(question: str) -> dg.AssetsDefinition:
-    (found,) = (a for a in backfill.SNAPSHOT_ASSETS if lake_key(question) in a.keys)
+    (found,) = (a for a in snapshots.SNAPSHOT_ASSETS if lake_key(question) in a.keys)
     return found
 
 
@@ -257,7 +257,47 @@ def test_a_backfill_says_what_failed_and_goes_on(tmp_path: Path) -> None:
     assert len(brought.errors) >= len(DAY_QUESTIONS)
 
 
+def test_a_step_that_crashes_in_a_command_is_told_at_once_with_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(line: object, venue: str, question: str, day: date) -> None:
+        if question == "trades":
+            raise RuntimeError("no page")
+        raise NotADirectoryError("no lake")
+
+    monkeypatch.setattr(ingestion, "ingest_day", broken)
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    with market(tmp_path, NIGHT) as line:
+        codes = {}
+        for table in ("trades", "funding"):
+            (brought,) = backfill.bring_days(line, [DAY], venues=["deribit"], tables=[table])
+            (failed,) = brought.failed
+            assert failed.is_crash
+            codes[failed.text] = brought.exit_code
+    assert slept == []
+    assert codes == {
+        "trades_of_a_day: RuntimeError: no page": 1,
+        "funding_of_a_day: NotADirectoryError: no lake": 74,
+    }
+
+
+def test_a_tick_of_a_command_is_not_tried_again_by_dagster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def broken(line: object, venue: str, at: datetime) -> None:
+        asked.append(venue)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(snapshots, "ingest_snapshot", broken)
+    with market(tmp_path, MORNING) as line:
+        (failed,) = backfill.take([MORNING], line)
+    assert (len(asked), failed.exit_code, failed.is_crash) == (1, 74, True)
+
+
 def test_the_definitions_hold_every_asset_of_a_backfill() -> None:
     keys = defs.resolve_all_asset_keys()
-    for asset in (*backfill.DAY_ASSETS, *backfill.SNAPSHOT_ASSETS, models, generation):
+    for asset in (*backfill.DAY_STEPS, *backfill.SNAPSHOT_STEPS, models, generation):
         assert asset.keys <= set(keys)

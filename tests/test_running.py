@@ -12,9 +12,10 @@ import duckdb
 import polars as pl
 import pytest
 
-from assets import feeding, held, repairing, running
+from assets import feeding, held, ingestion, repairing, running
 from assets.building import build
 from hedgehouse import cli
+from pipelines import live
 from pipelines.simulator.embedded import embedded
 from warehouse import lake
 from warehouse.generations import read_build
@@ -31,14 +32,14 @@ FAULTS = "429:3,503:2,html:3,truncated:2,reset:2,repeat:2,drop:3,late:0.01,revis
 
 
 @contextmanager
-def fed(root: Path, faults: str = ""):
+def fed(root: Path, faults: str = "", underlyings: tuple[str, ...] = ("BTC", "ETH")):
     with feeding.simulated(
         Location(root),
         seed=SEED,
         size=SIZE,
         faults=faults,
         at=datetime(2026, 3, 10, 21, tzinfo=UTC),  # so that the day has three ticks to take
-        underlyings=("BTC", "ETH"),
+        underlyings=underlyings,
         every=EVERY,
     ) as feed:
         yield feed
@@ -47,7 +48,7 @@ def fed(root: Path, faults: str = ""):
 def gather(feed: feeding.Feed, day: date = DAY) -> int:
     """All of a run but the build."""
     with dg.DagsterInstance.ephemeral() as instance:
-        return running.gather(feed, [day], every=EVERY, instance=instance)
+        return running.gather(feed, [day], every=EVERY, instance=instance).asked_again
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +191,34 @@ def test_a_gap_of_an_hour_without_the_venue_is_repaired(copied, monkeypatch, cap
     assert read_manifest(copied, partition).unit(unit.name).status == "complete"
 
 
+@pytest.mark.parametrize(("faults", "code"), [("lost:0.05", 1), ("500:0.99", 69)])
+def test_repairing_tells_what_it_could_not_fill_by_its_exit_code(
+    tmp_path, monkeypatch, capsys, faults, code
+):
+    with fed(tmp_path, faults) as feed, feed.live.line() as line:
+        feed.reach(datetime(2026, 3, 11, 0, 40, tzinfo=UTC))
+        live.ingest_day(line, "deribit", "trades", DAY)
+    monkeypatch.setattr(cli, "now", lambda: LATE)
+    assert cli.run(["gaps", "--repair", "--json", "--data", str(tmp_path)]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["exit_code"] == code
+    assert {one["table_name"] for one in told["left"]} >= {"trades"}
+
+
+def test_a_step_that_crashes_counts_in_the_exit_code_of_a_backfill(copied, monkeypatch, capsys):
+    def broken(line, venue, question, day):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "now", lambda: LATE)
+    monkeypatch.setattr(ingestion, "ingest_day", broken)
+    asked = ["--from", "2026-03-11", "--to", "2026-03-11", "--venue", "binance"]
+    asked += ["--table", "trades", "--json", "--data", str(copied.root)]
+    assert cli.run(["backfill", *asked]) == 74
+    spoken = capsys.readouterr()
+    assert json.loads(spoken.out)["exit_code"] == 74
+    assert "No space left on device" in spoken.err
+
+
 def test_backfill_passes_over_what_is_held_and_brings_the_day_after(copied, monkeypatch, capsys):
     monkeypatch.setattr(cli, "now", lambda: LATE)
     asked = ["--from", "2026-03-10", "--to", "2026-03-11", "--venue", "binance"]
@@ -235,6 +264,35 @@ def test_a_venue_that_is_away_is_told_after_the_rest_was_published(copied, monke
     told = json.loads(capsys.readouterr().out)
     assert told["generation"]["row_counts"]["hedging.signals"] > 0
     assert any("banned until" in line for line in told["errors"])
+
+
+def test_a_run_into_a_folder_whose_lake_is_a_file_says_so_and_does_not_wait(
+    tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "lake").touch()
+    monkeypatch.setattr(cli, "now", lambda: LATE)
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    asked = ["run", "--source", "simulator", "--date", "2026-03-10", "--size", str(SIZE)]
+    assert cli.run([*asked, "--json", "--data", str(tmp_path)]) == 74
+    spoken = capsys.readouterr()
+    told = json.loads(spoken.out)
+    assert told["exit_code"] == 74
+    assert any("take_ticks" in line and "lake" in line for line in told["errors"])
+    assert any("trades_of_a_day" in line and "lake" in line for line in told["errors"])
+    assert "trades_of_a_day" in spoken.err
+    assert max(slept, default=0) < 5
+
+
+def test_a_run_of_one_coin_holds_only_books_in_it(tmp_path):
+    with fed(tmp_path, underlyings=("BTC",)) as feed:
+        gather(feed)
+        imported = running._import(feed, [DAY], None)
+    assert imported.errors == ()
+    assert imported.exit_code == 0
+    positions = lake.scan(Location(tmp_path), "positions").collect()
+    assert positions.height > 0
+    assert positions["instrument_id"].str.contains("BTC").all()
 
 
 @pytest.mark.parametrize(
