@@ -201,11 +201,13 @@ def _sum(same: Sequence[TableReport]) -> TableReport:
 
 
 def _missing(report: TableReport) -> list[str]:
-    """What the source has and did not give."""
+    """What the source has and did not give. What cannot be proven is no gap, and asking again
+    changes nothing about it."""
+    gaps = report.gaps if report.units.get("gap") else ()
     holes = [
         f"{gap.instrument_id} {gap.started_at.isoformat()} to {gap.ended_at.isoformat()}: "
         f"{gap.cause}: {gap.detail}"
-        for gap in report.gaps
+        for gap in gaps
         if gap.cause not in LOST
     ]
     return [f"{report.table} of {report.venue}: {line}" for line in (*report.errors, *holes)]
