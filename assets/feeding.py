@@ -100,6 +100,7 @@ def real(
                 lambda _: transport,
                 lambda _: None,
                 retries=False,
+                is_apart=True,
             )
         )
 

@@ -24,6 +24,8 @@ class LiveLine:
     """The live line as a resource: `step` moves the market's clock where it does not run itself.
 
     With `retries` a step that failed is tried again after a while; a command tells of it instead.
+    With `is_apart` venues are asked at the same time, so that none waits for another; where waiting
+    moves the clock they take turns.
     """
 
     location: Location
@@ -33,6 +35,7 @@ class LiveLine:
     transport: Callable[[Settings], Transport]
     step: Callable[[datetime], object]
     retries: bool = True
+    is_apart: bool = False
 
     @contextmanager
     def line(self, share: float = 1.0) -> Iterator[Line]:
@@ -57,7 +60,8 @@ def from_environment() -> LiveLine:
     def transport(wanted: Settings) -> Transport:
         return Transport(location, clock=now, settings=wanted, sleep=time.sleep)
 
-    return LiveLine(location, now, world_of(settings), settings, transport, lambda at: None)
+    world = world_of(settings)
+    return LiveLine(location, now, world, settings, transport, lambda at: None, is_apart=True)
 
 
 def stepped(market: Embedded, settings: Settings) -> LiveLine:

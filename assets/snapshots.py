@@ -1,6 +1,7 @@
 """States that a venue tells of now or never: taken at every tick, called over when the day ends."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -103,22 +104,38 @@ def take_ticks(
     venue whose days are being fetched.
     """
     instants = sorted(datetime.fromisoformat(text).astimezone(UTC) for text in config.at)
-    found: list[TableReport] = []
     with live.line(TICKS_SHARE) as line:
-        for at in instants:
-            live.step(at)
-            for venue in VENUES:
-                found += ingest_snapshot(line, venue, at)
-        for day in sorted({at.date() for at in instants}):
-            for venue in VENUES:
-                found += roll_call(line, venue, day, _every(live))
-    told = results.merged(found)
+        told = results.merged(_taken(live, line, instants))
     for event in results.events(live.location, told):
         context.log_event(event)
     for question in SNAPSHOT_QUESTIONS:
         _evaluate(context, [r for r in told if r.table in SNAPSHOT_QUESTIONS[question]], question)
     if errors := [f"{r.table} of {r.venue}: {line}" for r in told for line in r.errors]:
         raise dg.Failure("; ".join(errors), allow_retries=live.retries)
+
+
+def _taken(live: LiveLine, line: Line, instants: Sequence[datetime]) -> list[TableReport]:
+    """The states of every venue; a venue that does not answer costs the others nothing."""
+    days = sorted({at.date() for at in instants})
+    if not live.is_apart:
+        found: list[TableReport] = []
+        for at in instants:
+            live.step(at)
+            for venue in VENUES:
+                found += ingest_snapshot(line, venue, at)
+        return [*found, *(r for venue in VENUES for r in _called(live, line, venue, days))]
+
+    def taken(venue: str) -> list[TableReport]:
+        found = [report for at in instants for report in ingest_snapshot(line, venue, at)]
+        return [*found, *_called(live, line, venue, days)]
+
+    with ThreadPoolExecutor(len(VENUES), thread_name_prefix="tick") as pool:
+        return [report for found in pool.map(taken, VENUES) for report in found]
+
+
+def _called(live: LiveLine, line: Line, venue: str, days: Sequence[date]) -> Iterator[TableReport]:
+    for day in days:
+        yield from roll_call(line, venue, day, _every(live))
 
 
 def _evaluate(context: dg.OpExecutionContext, told: list[TableReport], question: str) -> None:

@@ -1,5 +1,6 @@
 """A day arrives as the operator sees it: rows, checks, metadata, a picture, and what stops it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,11 +10,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets import backfill, ingestion, snapshots
+from assets import backfill, ingestion, results, snapshots
 from assets.definitions import defs
 from assets.freshness import stale_days, stale_snapshots
 from assets.line import LiveLine, stepped
-from assets.partitions import key_of
+from assets.partitions import VENUES, key_of
 from assets.publishing import generation
 from assets.results import lake_key
 from assets.schedules import tick_config
@@ -23,7 +24,7 @@ from pipelines import live as live_line
 from pipelines.live import DAY_QUESTIONS, SNAPSHOT_QUESTIONS, TableReport
 from pipelines.settings import Settings
 from pipelines.simulator.embedded import embedded
-from warehouse.lake import Check, Partition, read_manifest, scan
+from warehouse.lake import Check, Gap, Partition, read_manifest, scan
 from warehouse.location import Location
 
 DAY = date(2026, 3, 10)
@@ -192,6 +193,29 @@ def test_a_tick_tells_of_every_table_and_observes_the_funding_beside_it(tmp_path
         assert stale_snapshots(line, "quotes").keys() == {"binance", "deribit"}
 
 
+def test_a_venue_that_does_not_answer_costs_no_other_its_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first venue of all answers only when the last has its states committed."""
+    answered = threading.Event()
+    ask = live_line.ingest_snapshot
+
+    def slow(line: live_line.Line, venue: str, at: datetime) -> tuple[TableReport, ...]:
+        if venue == VENUES[0]:
+            assert answered.wait(60), "the venues take turns"
+        found = ask(line, venue, at)
+        if venue == VENUES[-1]:
+            answered.set()
+        return found
+
+    monkeypatch.setattr(snapshots, "ingest_snapshot", slow)
+    with market(tmp_path, MORNING) as line:
+        assert backfill.take([MORNING], replace(line, is_apart=True)) == []
+        for venue in VENUES:
+            held = read_manifest(line.location, Partition("quotes", venue, DAY))
+            assert held.unit(f"BTC@{MORNING.isoformat()}").status == "complete"
+
+
 def test_a_past_day_cannot_be_had_and_says_so(tmp_path: Path) -> None:
     with market(tmp_path, NIGHT) as line:
         result = materialized(line, [snapshots_of("books")], "deribit")
@@ -223,6 +247,21 @@ def test_a_failed_blocking_check_stops_what_stands_on_it_and_records_nothing(
     assert told(result) == {}
     assert passed(result)[("funding", "contract")] is False
     assert "No price is zero." in failures(result)
+
+
+def test_what_cannot_be_proven_is_told_and_fails_no_step(tmp_path: Path) -> None:
+    hole = Gap("deribit:BTC", MORNING, NIGHT, "sequence_gap", 3, "3 ids are missing")
+    report = TableReport(
+        "trades", "deribit", DAY, "committed", units={"unprovable": 1}, gaps=(hole,)
+    )
+    location = Location(tmp_path)
+    found = list(results.results(location, [report], "trades"))
+    complete = next(f for f in found if getattr(f, "check_name", "") == "complete")
+    assert not complete.passed
+    assert complete.severity == dg.AssetCheckSeverity.WARN
+    assert isinstance(found[-1], dg.MaterializeResult)
+    with pytest.raises(dg.Failure, match="3 ids are missing"):
+        list(results.results(location, [replace(report, units={"gap": 1})], "trades"))
 
 
 def test_a_source_that_gives_nothing_fails_the_step_and_names_what_is_missing(
