@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
@@ -25,6 +25,8 @@ NIGHT = "40 0 * * *"
 PULLED_AGAIN = 3  # yesterday and the two days before: venues correct what they told
 TOO_LATE = timedelta(minutes=4)  # beyond it a state is not the state of its tick
 BUILD_EVERY = timedelta(hours=1)
+BUILD_AGAIN = timedelta(minutes=10)  # after a build that failed
+SEEN_TAG = "hedgehouse/seen"  # on a build: the name of what it was asked for
 SETTINGS = Settings()
 SCHEDULED = (
     dg.DefaultScheduleStatus.RUNNING if SETTINGS.is_scheduled else dg.DefaultScheduleStatus.STOPPED
@@ -145,6 +147,10 @@ class Seen:
     ticks: int = 0
     at: str = "1970-01-01T00:00:00+00:00"
 
+    @property
+    def name(self) -> str:
+        return f"{self.days} {self.ticks} {self.at}"
+
 
 def is_due(seen: Seen, newest: Seen, *, are_days_running: bool) -> bool:
     """Whether marts are wanted: when days are done, and of all else once an hour."""
@@ -163,8 +169,10 @@ def is_due(seen: Seen, newest: Seen, *, are_days_running: bool) -> bool:
 def build_when_due(
     context: dg.SensorEvaluationContext, live: dg.ResourceParam[LiveLine]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Marts and a generation when days are done, or when an hour of snapshots has come."""
-    seen = Seen(**json.loads(context.cursor)) if context.cursor else Seen()
+    """Marts and a generation when days are done, or when an hour of snapshots has come.
+
+    What was asked for last is asked for again, after a while, until a build of it has succeeded.
+    """
     newest = Seen(
         _newest(context.instance, DAY_QUESTIONS),
         _newest(context.instance, SNAPSHOT_QUESTIONS),
@@ -172,12 +180,30 @@ def build_when_due(
     )
     if _count(context.instance, dg.RunsFilter(job_name=build_and_publish.name)):
         return dg.SkipReason("a build is under way")
+    seen = Seen(**json.loads(context.cursor)) if context.cursor else Seen()
+    if context.cursor and not _is_built(context.instance, seen):
+        again = datetime.fromisoformat(seen.at) + BUILD_AGAIN
+        if live.clock() < again:
+            return dg.SkipReason(f"the last build failed; it is asked for again at {again:%H:%M}")
+        return _asked(newest)
     running = _count(context.instance, dg.RunsFilter(tags={VENUE_TAG: list(VENUES)}))
     if not is_due(seen, newest, are_days_running=running > 0):
         return dg.SkipReason(f"nothing new that is due; {running} days are being asked for")
-    cursor = json.dumps({"days": newest.days, "ticks": newest.ticks, "at": newest.at})
-    key = f"{newest.days} {newest.ticks}"
-    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=key)], cursor=cursor)
+    return _asked(newest)
+
+
+def _asked(newest: Seen) -> dg.SensorResult:
+    request = dg.RunRequest(run_key=newest.name, tags={SEEN_TAG: newest.name})
+    return dg.SensorResult(run_requests=[request], cursor=json.dumps(asdict(newest)))
+
+
+def _is_built(instance: dg.DagsterInstance, seen: Seen) -> bool:
+    filters = dg.RunsFilter(
+        job_name=build_and_publish.name,
+        tags={SEEN_TAG: seen.name},
+        statuses=[dg.DagsterRunStatus.SUCCESS],
+    )
+    return instance.get_runs_count(filters) > 0
 
 
 VENUE_TAG = "dagster/partition/venue"

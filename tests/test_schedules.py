@@ -164,20 +164,49 @@ def arrived(instance: dg.DagsterInstance, table: str) -> None:
     instance.report_runless_asset_event(event)
 
 
+def built(
+    instance: dg.DagsterInstance, told: SensorExecutionData, status: dg.DagsterRunStatus
+) -> None:
+    """The run that was asked for has ended so."""
+    (request,) = told.run_requests or ()
+    run = dg.DagsterRun(job_name="build_and_publish", status=status, tags=dict(request.tags))
+    instance.add_run(run)
+
+
 def test_a_day_that_has_come_is_built_once(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     assert not sensed(tmp_path, instance, TICK).run_requests
     arrived(instance, "trades")
     first = sensed(tmp_path, instance, TICK)
     assert len(first.run_requests or ()) == 1
-    assert not sensed(tmp_path, instance, TICK, first.cursor).run_requests
+    built(instance, first, dg.DagsterRunStatus.SUCCESS)
+    later = TICK + timedelta(days=1)
+    assert not sensed(tmp_path, instance, later, first.cursor).run_requests
+
+
+def test_a_build_that_failed_is_asked_for_again_after_a_while_without_anything_new(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    arrived(instance, "trades")
+    first = sensed(tmp_path, instance, TICK)
+    built(instance, first, dg.DagsterRunStatus.FAILURE)
+    arrived(instance, "trades")  # not even what is new hurries it
+    early = sensed(tmp_path, instance, TICK + timedelta(minutes=9), first.cursor)
+    assert "failed" in (early.skip_message or "")
+    second = sensed(tmp_path, instance, TICK + timedelta(minutes=10), first.cursor)
+    assert len(second.run_requests or ()) == 1
+    assert (second.run_requests or ())[0].run_key != (first.run_requests or ())[0].run_key
+    built(instance, second, dg.DagsterRunStatus.SUCCESS)
+    assert not sensed(tmp_path, instance, TICK + timedelta(hours=9), second.cursor).run_requests
 
 
 def test_snapshots_alone_are_built_once_an_hour(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     arrived(instance, "option_quotes")
-    cursor = sensed(tmp_path, instance, TICK).cursor
+    first = sensed(tmp_path, instance, TICK)
+    built(instance, first, dg.DagsterRunStatus.SUCCESS)
     arrived(instance, "quotes")
+    cursor = first.cursor
     assert not sensed(tmp_path, instance, TICK + timedelta(minutes=59), cursor).run_requests
     assert sensed(tmp_path, instance, TICK + timedelta(minutes=60), cursor).run_requests
 
