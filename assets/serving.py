@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"
@@ -38,19 +39,19 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     with ExitStack() as running:
         try:
-            started: list[Process] = []
+            started: dict[str, Process] = {}
             if wanted.source == "simulator":
-                started.append(_start(running, market_command(wanted), environment))
-                _wait_for(started[0], wanted.market_port)
-            started.append(_start(running, dagster_command(wanted), environment))
-            while all(process.poll() is None for process in started):
-                time.sleep(POLL_S)
+                _refuse_foreign(wanted.market_port)
+                market = _start(running, market_command(wanted), environment)
+                started["the market"] = market
+                _wait_for(market, wanted.market_port)
+            started["Dagster"] = _start(running, dagster_command(wanted), environment)
+            _watch(started)
         except KeyboardInterrupt:
             return 0
         except NotServed as error:
             sys.stderr.write(f"serve: {error}\n")
             return 1
-    return 1
 
 
 def environment_of(wanted: argparse.Namespace, given: Mapping[str, str]) -> dict[str, str]:
@@ -116,16 +117,40 @@ def _end(process: Process) -> None:
     process.wait()
 
 
-def _wait_for(process: Process, port: int) -> None:
+def _watch(started: Mapping[str, Process]) -> NoReturn:
+    """Raises `NotServed` when the first of them has ended."""
+    while True:
+        for name, process in started.items():
+            _refuse_ended(name, process)
+        time.sleep(POLL_S)
+
+
+def _wait_for(market: Process, port: int) -> None:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        if process.poll() is not None:
-            raise NotServed(f"the market ended with exit code {process.returncode}")
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, port)) == 0:
-                return
+        is_answered = _is_answered(port)
+        _refuse_ended("the market", market)  # after it: another program may have come first
+        if is_answered:
+            return
         time.sleep(POLL_S)
     raise NotServed(f"the market did not answer on port {port} within {PATIENCE_S:.0f} s")
+
+
+def _refuse_ended(name: str, process: Process) -> None:
+    code = process.poll()
+    if code is not None:
+        raise NotServed(f"{name} ended with exit code {code}")
+
+
+def _refuse_foreign(port: int) -> None:
+    """Else its answers would be taken for those of our market, of whatever seed."""
+    if _is_answered(port):
+        raise NotServed(f"port {port} is taken by another program; name another with --market-port")
+
+
+def _is_answered(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
 
 
 def _interrupt(number: int, frame: object) -> None:

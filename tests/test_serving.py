@@ -65,6 +65,30 @@ def test_a_market_that_cannot_start_is_told_and_nothing_is_left(
     assert "serve: the market ended" in capfd.readouterr().err
 
 
+def test_another_program_on_the_port_is_not_taken_for_the_market(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    started: list[list[str]] = []
+    monkeypatch.setattr(serving, "_start", lambda _, command, __: started.append(command))
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        code = serving.main(["--data", str(tmp_path), "--market-port", str(port)])
+    assert code == 1
+    assert f"port {port} is taken by another program" in capfd.readouterr().err
+    assert started == []
+
+
+def test_the_process_that_ended_is_named_with_its_code(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    ends = [sys.executable, "-c", "raise SystemExit(7)"]
+    monkeypatch.setattr(serving, "dagster_command", lambda wanted: ends)
+    assert serving.main(["--data", str(tmp_path), "--source", "live"]) == 1
+    assert "serve: Dagster ended with exit code 7" in capfd.readouterr().err
+
+
 def test_what_is_ended_takes_its_children_with_it(tmp_path: Path) -> None:
     pid_file = tmp_path / "child"
     program = (
