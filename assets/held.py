@@ -68,14 +68,15 @@ def of(location: Location, days: Collection[date]) -> Held:
 def replaced(location: Location, days: Collection[date]) -> int:
     """How many units of these days were replaced by others so far.
 
-    Lists of instruments replace what their names had said; that is no revision of the venue's.
+    Lists of instruments replace what their names had said; that is no revision of the venue's. Nor
+    is what is known of rows that stay.
     """
     return sum(
-        1
+        (unit.name, unit.removed_at) in gone
         for manifest in _of(location, days)
         if manifest.partition.table != "instruments"
+        for gone in [{(n, p.removed_at) for p in manifest.parts for n in p.units if p.removed_at}]
         for unit in manifest.former_units
-        if unit.rows
     )
 
 
