@@ -42,7 +42,15 @@ def test_only_the_loopback_is_listened_on() -> None:
 
 def test_make_passes_its_variables_on() -> None:
     line = subprocess.run(
-        ["make", "-n", "serve", "SOURCE=live", "SERVE_DATA=house", "PORT=3123"],
+        [
+            "make",
+            "-n",
+            "--no-print-directory",
+            "serve",
+            "SOURCE=live",
+            "SERVE_DATA=house",
+            "PORT=3123",
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
