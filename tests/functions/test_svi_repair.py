@@ -15,6 +15,8 @@ from warehouse.functions.svi import RepairStatus, SviStatus
 
 K = np.concatenate([np.linspace(-4, 4, 4_001), np.logspace(0.6, 2, 100), -np.logspace(0.6, 2, 100)])
 
+ROUNDING = 1e-14  # parallel wings differ in their last bit
+
 
 def assert_no_arbitrage(slices):
     """On a grid of its own, and in the limits of the wings."""
