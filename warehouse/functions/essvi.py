@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 MAX_STEPS, FLAT = 25, 1e-3
 STEEPEST_RHO = 0.995
 ROOM = 1e-3  # kept to every bound, so that rounding crosses none
+LEAST_GROWTH = 1e-9  # of theta beyond its bound: without it psi would have no room between its own
 
 
 @kernel
@@ -41,7 +42,7 @@ def unfold(unknown: Floats, unit: Floats, rows: Floats) -> None:
         if i > 0:
             up, down = (1.0 + rho[i - 1]) / (1.0 + rho[i]), (1.0 - rho[i - 1]) / (1.0 - rho[i])
             growth[i] = max(up, down)
-            theta[i] += theta[i - 1] * growth[i]
+            theta[i] += theta[i - 1] * growth[i] * (1.0 + LEAST_GROWTH)
         wide = 1.0 + abs(rho[i])
         cap[i] = (1.0 - ROOM) * min(4.0 / wide, 2.0 * math.sqrt(theta[i] / wide))
     for i in range(n - 2, -1, -1):
