@@ -44,6 +44,7 @@ from warehouse.arrow import (
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
+from warehouse.registry_toxicity import TOXICITY
 from warehouse.registry_variance import VARIANCES
 from warehouse.registry_volatility import VOLATILITY
 
@@ -222,6 +223,7 @@ FUNCTIONS = (
     *REPAIRS,
     *VARIANCES,
     *VOLATILITY,
+    *TOXICITY,
     SqlFunction(
         "black_price",
         (*declared("forward", "strike", "t_years", "vol"), *CALL),
