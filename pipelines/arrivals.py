@@ -20,7 +20,7 @@ from expectations.gate import ROW_NUMBER, GateRefused
 from pipelines.quarantine import Refusal
 from pipelines.venues.base import Fetched, Proof
 from warehouse.contract import LAKE_TABLES
-from warehouse.lake import Partition, Stage, StagedPart, read_manifest, stage
+from warehouse.lake import Partition, Stage, StagedPart, read, read_manifest, stage
 from warehouse.location import Location
 
 CHUNK_ROWS = 131_072  # judged at once, and the most that a unit has in memory
@@ -196,7 +196,7 @@ class Arrivals:
         """The rows of the parts in which those units are."""
         folder, wanted = self.partition.folder(self.location), set(names)
         parts = [p for p in self.held.current_parts() if p.rows and wanted.intersection(p.units)]
-        return pl.scan_parquet([folder / p.name for p in parts], glob=False) if parts else None
+        return read(self.table, [folder / p.name for p in parts]) if parts else None
 
     def _held_units(self, pool: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
         """The held rows of those units; a snapshot is new by nature."""

@@ -5,7 +5,7 @@
 `lake_root`, so that they travel with a published file; every instant is TIMESTAMP in UTC.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from warehouse.contract import INSTANT, LAKE, OPS_TABLES, Table
+from warehouse.contract import INSTANT, LAKE, OPS_TABLES, Column, Table
 from warehouse.generations import events, frame
 from warehouse.holes import holes
 from warehouse.instants import instant, naive
@@ -46,29 +46,34 @@ def mount(connection: duckdb.DuckDBPyConnection, *, root: str, committed_by: str
     held = manifests(location)
     connection.execute("create schema if not exists lake")
     for table in LAKE:
-        for statement in view_statements(table, part_names(held, table.name, by), location.lake):
+        for statement in view_statements(table, part_names(held, table, by), location.lake):
             connection.execute(statement)
     for name, rows in ops_frames(location, held, by).items():
         create_table(connection, "ops_source", OPS_TABLES[name], rows)
 
 
-def part_names(held: Iterable[Manifest], table: str, by: datetime | None) -> list[str]:
-    """Parts of `table` that count at `by`, relative to the lake."""
-    return [
-        f"{manifest.partition.name}/{part.name}"
-        for manifest in held
-        if manifest.partition.table == table
-        for part in manifest.current_parts(by)
-        if part.rows
-    ]
+def part_names(
+    held: Iterable[Manifest], table: Table, by: datetime | None
+) -> dict[frozenset[str], list[str]]:
+    """Parts that count at `by`, relative to the lake, by the columns that came after them."""
+    found: dict[frozenset[str], list[str]] = {}
+    for manifest in held:
+        if manifest.partition.table == table.name:
+            for part in manifest.current_parts(by):
+                if part.rows:
+                    later = {c.name for c in table.columns if c.since > part.contract_version}
+                    name = f"{manifest.partition.name}/{part.name}"
+                    found.setdefault(frozenset(later), []).append(name)
+    return found
 
 
-def view_statements(table: Table, names: Sequence[str], lake: Path) -> list[str]:
+def view_statements(
+    table: Table, names: Mapping[frozenset[str], Sequence[str]], lake: Path
+) -> list[str]:
     """SQL that makes the view `lake.<table>` over the parts `names`, with its comments."""
-    columns = [_column(c.name, c.dtype, bool(names)) for c in table.columns]
-    columns.append(_DAY if names else "null::TIMESTAMP as day_at")
-    chosen = ",\n    ".join(columns)
-    view = f"create or replace view lake.{table.name} as select\n    {chosen}\n{_from(names, lake)}"
+    every = frozenset(table.schema.names())
+    halves = [_selection(table, *half, lake) for half in (names or {every: ()}).items()]
+    view = f"create or replace view lake.{table.name} as " + "\nunion all\n".join(halves)
     return [view, *comments("view", f"lake.{table.name}", table)]
 
 
@@ -124,10 +129,19 @@ def ops_frames(
     return {name: rows.sort(OPS_TABLES[name].sort) for name, rows in frames.items()}
 
 
-def _column(name: str, dtype: pl.DataType | type[pl.DataType], has_parts: bool) -> str:
-    if not has_parts:
-        return f"null::{sql_type(dtype)} as {name}"
-    return f"({name} at time zone 'UTC') as {name}" if dtype == INSTANT else name
+def _selection(table: Table, absent: frozenset[str], names: Sequence[str], lake: Path) -> str:
+    columns = [_column(column, column.name in absent) for column in table.columns]
+    columns.append(_DAY if names else "null::TIMESTAMP as day_at")
+    chosen = ",\n    ".join(columns)
+    return f"select\n    {chosen}\n{_from(names, lake)}"
+
+
+def _column(column: Column, is_absent: bool) -> str:
+    if is_absent:
+        return f"null::{sql_type(column.dtype)} as {column.name}"
+    if column.dtype == INSTANT:
+        return f"({column.name} at time zone 'UTC') as {column.name}"
+    return column.name
 
 
 def _from(names: Sequence[str], lake: Path) -> str:

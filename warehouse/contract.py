@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-VERSION = 2  # rises with every change of what a table holds, so that builds are made anew
+VERSION = 3  # rises with every change of what a table holds, so that builds are made anew
 INSTANT = pl.Datetime("us", "UTC")
 
 
@@ -22,6 +22,7 @@ class Column:
     """One column. Its name ends in its unit wherever a unit applies.
 
     `low` and `high` are inclusive bounds, `above` an exclusive lower bound; all bind non-null values.
+    `since` is the contract's version that brought the column: parts written before hold NULL there.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Column:
     high: float | None = None
     above: float | None = None
     one_of: tuple[str, ...] = ()
+    since: int = 1
 
     def optional(self, doc: str | None = None) -> "Column":
         return replace(self, nullable=True, doc=doc or self.doc)
@@ -273,6 +275,14 @@ QUOTES = Table(
         LAST_PRICE,
         *OPEN_INTEREST,
         VOLUME_24H,
+        Column(
+            "is_every_update",
+            pl.Boolean,
+            "True: one of a stream in which every change of the best quote was recorded; FALSE or "
+            "NULL: a snapshot, between which and the next the quote may have changed.",
+            True,
+            since=3,
+        ),
     ),
 )
 

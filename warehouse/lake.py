@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.contract import LAKE_TABLES, Table
+from warehouse.contract import LAKE_TABLES, VERSION, Table
 from warehouse.location import Location, is_abandoned, process_name, sync_folder
 from warehouse.manifest import (
     Check,
@@ -232,7 +232,7 @@ def compact(location: Location, partition: Partition, at: datetime) -> int:
         if len(small) < 2:
             return 0
         part = stages.enter_context(stage(location, partition))
-        rows = pl.scan_parquet([folder / p.name for p in small], glob=False).sort(table.sort)
+        rows = read(table, [folder / p.name for p in small]).sort(table.sort)
         for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
             part.write(batch)
         staged = part.finish(sorted(name for p in small for name in p.units))
@@ -278,7 +278,14 @@ def scan(location: Location, table: str, committed_by: datetime | None = None) -
     names = parts(location, table, committed_by)
     if not names:
         return pl.LazyFrame(schema=LAKE_TABLES[table].schema)
-    return pl.scan_parquet([location.lake / name for name in names], glob=False)
+    return read(LAKE_TABLES[table], [location.lake / name for name in names])
+
+
+def read(table: Table, paths: Sequence[Path]) -> pl.LazyFrame:
+    """The rows of parts, lazily; a column that came after a part was written is NULL in it."""
+    return pl.scan_parquet(
+        list(paths), schema=dict(table.schema), missing_columns="insert", glob=False
+    )
 
 
 def orphans(location: Location) -> list[Path]:
@@ -368,7 +375,7 @@ def _rewrite(
 ) -> StagedPart:
     """A part of the rows of `units` alone, which `stages` removes unless it is adopted."""
     table = LAKE_TABLES[partition.table]
-    rows = pl.scan_parquet(path).filter(pl.any_horizontal(rows_of(table, u) for u in units))
+    rows = read(table, [path]).filter(pl.any_horizontal(rows_of(table, u) for u in units))
     part = stages.enter_context(stage(location, partition))
     for batch in rows.collect_batches(chunk_size=ROW_GROUP_ROWS, maintain_order=True):
         part.write(batch)
@@ -402,6 +409,7 @@ def _part(staged: StagedPart, at: datetime) -> Part:
         staged.last_event_at,
         staged.units,
         at,
+        contract_version=VERSION,
     )
 
 

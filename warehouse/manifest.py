@@ -11,6 +11,9 @@ from typing import Any
 from warehouse.contract import LAKE_TABLES, VERSION
 from warehouse.location import Location, write_durably
 
+# Of parts whose entry does not say: entries have done so since version 3.
+UNSTATED_VERSION = 2
+
 _SAFE = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -87,7 +90,10 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A Parquet file of a partition; `removed_at` is set when a revision took its place."""
+    """A Parquet file of a partition; `removed_at` is set when a revision took its place.
+
+    `contract_version` tells which columns it has.
+    """
 
     name: str
     sha256: str
@@ -98,6 +104,7 @@ class Part:
     units: tuple[str, ...]
     added_at: datetime
     removed_at: datetime | None = None
+    contract_version: int = UNSTATED_VERSION
 
     def counted(self, by: datetime | None) -> bool:
         """Whether the part was committed and not yet removed at `by`; None means now."""

@@ -33,7 +33,7 @@ def trades(rows: pl.DataFrame) -> Tables:
 
 
 def quotes(rows: pl.DataFrame) -> Tables:
-    """Best bid and ask at each change."""
+    """Best bid and ask at each change: Tardis rebuilds the book, and records every one."""
     return {
         QUOTES.name: rows.with_columns(
             snapshot_at="stamped_at",
@@ -41,6 +41,7 @@ def quotes(rows: pl.DataFrame) -> Tables:
             bid_quantity_base=_quoted("bid"),
             ask_price=_known("ask_price"),
             ask_quantity_base=_quoted("ask"),
+            is_every_update=pl.lit(True),
         )
     }
 

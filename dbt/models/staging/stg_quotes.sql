@@ -31,7 +31,8 @@ timed as (
         source.open_interest_contracts,
         source.open_interest_base,
         source.open_interest_usd,
-        source.volume_24h_usd
+        source.volume_24h_usd,
+        source.is_every_update
 
     from source
 
@@ -61,7 +62,10 @@ told as (
         max(open_interest_contracts) as open_interest_contracts,
         max(open_interest_base) as open_interest_base,
         max(open_interest_usd) as open_interest_usd,
-        max(volume_24h_usd) as volume_24h_usd
+        max(volume_24h_usd) as volume_24h_usd,
+        max(
+            case when is_every_update then 1 when not is_every_update then 0 end
+        ) = 1 as is_every_update
 
     from timed
 
