@@ -42,6 +42,7 @@ from warehouse.arrow import (
     record_type,
 )
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
+from warehouse.registry_books import BOOKS
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
 from warehouse.registry_toxicity import TOXICITY
@@ -219,6 +220,7 @@ def whalley_wilmott_half_width(*arguments: Array) -> Array:
 CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
+    *BOOKS,
     *SURFACES,
     *REPAIRS,
     *VARIANCES,
