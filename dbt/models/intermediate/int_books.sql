@@ -1,0 +1,46 @@
+{{ config(materialized='view', event_time='day_at') }}
+
+with
+
+books as (
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        day_at,
+        snapshot_at,
+        max(quoted_at) as quoted_at,
+        max(available_at) as available_at,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
+        -- The best bid is -1, the best ask 1: one order for the three lists.
+        {{ list_of("side = 'bid'", "case side when 'bid' then -level else level end") }} as is_bid,
+        {{ list_of('price', "case side when 'bid' then -level else level end") }} as price,
+        {{ list_of('quantity_base', "case side when 'bid' then -level else level end") }}
+            as quantity_base
+
+    from {{ ref('stg_books') }}
+
+    group by venue, underlying, instrument_id, day_at, snapshot_at
+
+)
+
+select
+    books.*,
+    instruments.kind,
+    instruments.quote,
+    instruments.contract_type,
+    instruments.contract_size,
+    instruments.lot_size,
+    quote_assets.asset is not null as is_dollar
+
+from books
+
+left join {{ ref('stg_instruments') }} as instruments
+    on
+        books.instrument_id = instruments.instrument_id
+        and books.snapshot_at >= instruments.valid_from
+        and books.snapshot_at < instruments.valid_to
+
+left join {{ ref('quote_assets') }} as quote_assets
+    on instruments.quote = quote_assets.asset and quote_assets.is_dollar
