@@ -16,7 +16,8 @@ measured as (
         is_dollar,
         -- Price times coins is quote currency, for inverse contracts too; only dollars are dollars.
         case when is_dollar then 1e0 end as usd_per_quote,
-        book_depths(is_bid, price, quantity_base) as book
+        book_depths(is_bid, price, quantity_base) as book,
+        book_ladder(is_bid, price, quantity_base) as ladder
 
     from {{ ref('int_books') }}
 
@@ -58,6 +59,7 @@ select
     book.depth_ask_50bps * usd_per_quote as depth_ask_50bps_usd,
     book.depth_ask_100bps * usd_per_quote as depth_ask_100bps_usd,
     book.recorded_ask * usd_per_quote as recorded_ask_usd,
-    book.reach_ask_bps
+    book.reach_ask_bps,
+    ladder
 
 from measured
