@@ -43,6 +43,7 @@ from warehouse.arrow import (
 )
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
 from warehouse.registry_books import BOOKS
+from warehouse.registry_funding import FUNDING
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
 from warehouse.registry_toxicity import TOXICITY
@@ -223,6 +224,7 @@ FUNCTIONS = (
     *BOOKS,
     *SURFACES,
     *REPAIRS,
+    *FUNDING,
     *VARIANCES,
     *VOLATILITY,
     *TOXICITY,
