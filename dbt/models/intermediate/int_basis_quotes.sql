@@ -10,6 +10,7 @@ quotes as (
 
     select
         quotes.*,
+        5000 * (quotes.ask_price - quotes.bid_price) / quotes.mid_price as half_spread_bps,
         {{ bin_end('quotes.snapshot_at', 300) }} as bin_end_at
 
     from {{ ref('stg_quotes') }} as quotes
@@ -29,6 +30,11 @@ newest as (
         {{ last_by('mark_price', ['snapshot_at']) }} as mark_price,
         {{ last_by('last_price', ['snapshot_at']) }} as last_price,
         {{ last_by('index_price', ['snapshot_at']) }} as index_price,
+        {{ last_by('half_spread_bps', ['snapshot_at']) }} as half_spread_bps,
+        max(case when mid_price is not null then snapshot_at end) as mid_at,
+        max(case when mark_price is not null then snapshot_at end) as mark_at,
+        max(case when last_price is not null then snapshot_at end) as last_at,
+        max(case when index_price is not null then snapshot_at end) as index_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
 
@@ -47,11 +53,17 @@ select
     instruments.kind,
     instruments.base,
     instruments.quote,
+    instruments.contract_type,
     instruments.expires_at,
     newest.mid_price,
     newest.mark_price,
     newest.last_price,
     newest.index_price,
+    newest.half_spread_bps,
+    newest.mid_at,
+    newest.mark_at,
+    newest.last_at,
+    newest.index_at,
     newest.available_at,
     newest.is_availability_assumed
 

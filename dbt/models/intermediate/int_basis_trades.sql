@@ -40,6 +40,7 @@ select
     instruments.kind,
     instruments.base,
     instruments.quote,
+    instruments.contract_type,
     instruments.expires_at,
     newest.close_price,
     {{ plus_seconds('newest.minute_end_at', '-newest.staleness_s') }} as traded_at,

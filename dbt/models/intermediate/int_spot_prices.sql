@@ -8,9 +8,10 @@ candidates as (
         snapshot_at,
         instrument_id,
         mid_price as price,
+        half_spread_bps,
         'spot_mid' as spot_source,
         1 as source_rank,
-        quoted_at as observed_at,
+        mid_at as observed_at,
         available_at,
         is_availability_assumed
 
@@ -26,6 +27,7 @@ candidates as (
         snapshot_at,
         instrument_id,
         close_price as price,
+        cast(null as double) as half_spread_bps,
         'spot_trade' as spot_source,
         2 as source_rank,
         traded_at as observed_at,
@@ -60,6 +62,7 @@ select
     snapshot_at,
     instrument_id,
     price,
+    half_spread_bps,
     spot_source,
     source_rank,
     observed_at,

@@ -1,14 +1,8 @@
 with
 
-sampled as (
+quotes as (
 
-    -- A mark at midnight may be seen from both days.
-    select
-        *,
-        row_number() over (
-            partition by instrument_id, snapshot_at
-            order by quoted_at desc nulls last
-        ) as age_rank
+    select *
 
     from {{ ref('int_basis_quotes') }}
 
@@ -16,66 +10,60 @@ sampled as (
 
 ),
 
-quotes as (
+price_kinds as (
+
+    select 'mid' as price_kind
+
+    union all
+
+    select 'mark' as price_kind
+
+    union all
+
+    select 'last' as price_kind
+
+),
+
+quoted as (
 
     select
-        venue,
-        underlying,
-        instrument_id,
-        quoted_at,
-        snapshot_at,
-        kind,
-        base,
-        quote,
-        expires_at,
-        mid_price,
-        mark_price,
-        last_price,
-        index_price,
-        available_at,
-        is_availability_assumed
+        quotes.venue,
+        quotes.underlying,
+        quotes.instrument_id,
+        quotes.snapshot_at,
+        quotes.kind,
+        quotes.contract_type,
+        quotes.base,
+        quotes.quote,
+        quotes.expires_at,
+        quotes.available_at,
+        quotes.is_availability_assumed,
+        price_kinds.price_kind,
+        case price_kinds.price_kind
+            when 'mid' then quotes.mid_price
+            when 'mark' then quotes.mark_price
+            else quotes.last_price
+        end as price,
+        case when price_kinds.price_kind = 'mid' then quotes.half_spread_bps end as half_spread_bps,
+        case price_kinds.price_kind
+            when 'mid' then quotes.mid_at
+            when 'mark' then quotes.mark_at
+            else quotes.last_at
+        end as observed_at
 
-    from sampled
+    from quotes
 
-    where age_rank = 1
+    cross join price_kinds
 
 ),
 
 priced as (
 
-    select
-        *,
-        'mid' as price_kind,
-        mid_price as price,
-        quoted_at as observed_at
+    select *
 
-    from quotes
+    from quoted
 
-    where mid_price is not null
-
-    union all
-
-    select
-        *,
-        'mark' as price_kind,
-        mark_price as price,
-        quoted_at as observed_at
-
-    from quotes
-
-    where mark_price is not null
-
-    union all
-
-    select
-        *,
-        'last' as price_kind,
-        last_price as price,
-        quoted_at as observed_at
-
-    from quotes
-
-    where last_price is not null
+    where price > 0
 
     union all
 
@@ -83,34 +71,30 @@ priced as (
         venue,
         underlying,
         instrument_id,
-        traded_at as quoted_at,
         snapshot_at,
         kind,
+        contract_type,
         base,
         quote,
         expires_at,
-        cast(null as double) as mid_price,
-        cast(null as double) as mark_price,
-        cast(null as double) as last_price,
-        cast(null as double) as index_price,
         available_at,
         is_availability_assumed,
         'last' as price_kind,
         close_price as price,
+        cast(null as double) as half_spread_bps,
         traded_at as observed_at
 
     from {{ ref('int_basis_trades') }}
 
-    where kind in ('perp', 'future')
+    where kind in ('perp', 'future') and close_price > 0
 
 ),
 
+-- A mark at midnight may be seen from both days, a last price on the tape and in a quote: the newer counts.
 newest as (
 
-    -- A last price may be seen on the tape and in a quote of the same bin: the newer counts.
     select
         *,
-        max(index_price) over (partition by instrument_id, snapshot_at) as bin_index_price,
         row_number() over (
             partition by instrument_id, price_kind, snapshot_at
             order by observed_at desc nulls last, available_at desc nulls last
@@ -132,12 +116,31 @@ derivatives as (
 
 ),
 
+indices as (
+
+    select
+        instrument_id,
+        snapshot_at,
+        {{ last_by('index_price', ['index_at']) }} as index_price,
+        max(index_at) as observed_at,
+        max(available_at) as available_at,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
+
+    from quotes
+
+    where index_price > 0
+
+    group by instrument_id, snapshot_at
+
+),
+
 spots as (
 
     select
         derivatives.instrument_id,
         derivatives.price_kind,
         derivatives.snapshot_at,
+        derivatives.quote,
         spot.instrument_id as spot_instrument_id,
         spot.spot_source,
         spot.source_rank,
@@ -156,22 +159,27 @@ spots as (
 
     union all
 
+    -- A venue's index of a contract is in that contract's quote currency.
     select
-        instrument_id,
-        price_kind,
-        snapshot_at,
+        derivatives.instrument_id,
+        derivatives.price_kind,
+        derivatives.snapshot_at,
+        derivatives.quote,
         cast(null as varchar) as spot_instrument_id,
         'index' as spot_source,
         3 as source_rank,
-        bin_index_price as price,
-        'USD' as spot_quote,
-        observed_at,
-        available_at,
-        is_availability_assumed
+        indices.index_price as price,
+        derivatives.quote as spot_quote,
+        indices.observed_at,
+        indices.available_at,
+        indices.is_availability_assumed
 
     from derivatives
 
-    where bin_index_price is not null
+    inner join indices
+        on
+            derivatives.instrument_id = indices.instrument_id
+            and derivatives.snapshot_at = indices.snapshot_at
 
 ),
 
@@ -180,9 +188,9 @@ converted as (
     select
         spots.*,
         case
-            when spots.spot_quote = derivatives.quote then cast(1 as double)
-            when rates.price is not null then rates.price
-            when inverses.price is not null then 1 / inverses.price
+            when spots.spot_quote = spots.quote then cast(1 as double)
+            when rates.price > 0 then rates.price
+            when inverses.price > 0 then 1 / inverses.price
         end as stablecoin_rate,
         greatest(
             spots.available_at,
@@ -194,21 +202,15 @@ converted as (
 
     from spots
 
-    inner join derivatives
-        on
-            spots.instrument_id = derivatives.instrument_id
-            and spots.price_kind = derivatives.price_kind
-            and spots.snapshot_at = derivatives.snapshot_at
-
     left join {{ ref('int_spot_prices') }} as rates
         on
             spots.spot_quote = rates.base
-            and derivatives.quote = rates.quote
+            and spots.quote = rates.quote
             and spots.snapshot_at = rates.snapshot_at
 
     left join {{ ref('int_spot_prices') }} as inverses
         on
-            derivatives.quote = inverses.base
+            spots.quote = inverses.base
             and spots.spot_quote = inverses.quote
             and spots.snapshot_at = inverses.snapshot_at
 
@@ -216,14 +218,15 @@ converted as (
         on spots.spot_quote = spot_asset.asset
 
     left join {{ ref('quote_assets') }} as quote_asset
-        on derivatives.quote = quote_asset.asset
+        on spots.quote = quote_asset.asset
 
 ),
 
-chosen as (
+ranked as (
 
     select
         *,
+        price * coalesce(stablecoin_rate, 1) as spot_price,
         row_number() over (
             partition by instrument_id, price_kind, snapshot_at
             order by
@@ -231,11 +234,56 @@ chosen as (
                 source_rank asc nulls last,
                 case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
                 spot_quote asc nulls last
-        ) as choice
+        ) as choice,
+        row_number() over (
+            partition by instrument_id, price_kind, snapshot_at, spot_source = 'index'
+            order by
+                case when stablecoin_rate is null then 1 else 0 end asc nulls last,
+                source_rank asc nulls last,
+                case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
+                spot_quote asc nulls last
+        ) as choice_of_its_kind
 
     from converted
 
-    where stablecoin_rate is not null or is_dollar_pair
+    where (stablecoin_rate is not null or is_dollar_pair) and price > 0
+
+),
+
+-- What the venue holds spot to be, and what spot markets say.
+opinions as (
+
+    select
+        instrument_id,
+        price_kind,
+        snapshot_at,
+        max(case when spot_source = 'index' then spot_price end) as index_price,
+        max(case when spot_source <> 'index' and choice_of_its_kind = 1 then spot_price end)
+            as market_price,
+        max(available_at) as available_at
+
+    from ranked
+
+    group by instrument_id, price_kind, snapshot_at
+
+),
+
+chosen as (
+
+    select
+        ranked.*,
+        10000 * (opinions.index_price / opinions.market_price - 1) as index_gap_bps,
+        opinions.available_at as opinions_available_at
+
+    from ranked
+
+    inner join opinions
+        on
+            ranked.instrument_id = opinions.instrument_id
+            and ranked.price_kind = opinions.price_kind
+            and ranked.snapshot_at = opinions.snapshot_at
+
+    where ranked.choice = 1
 
 ),
 
@@ -248,21 +296,29 @@ paired as (
         derivatives.price_kind,
         derivatives.snapshot_at,
         derivatives.kind,
+        derivatives.contract_type,
+        derivatives.quote,
         derivatives.expires_at,
         derivatives.price,
-        chosen.price * coalesce(chosen.stablecoin_rate, 1) as spot_price,
+        derivatives.half_spread_bps,
+        chosen.spot_price,
         chosen.spot_source,
         chosen.spot_instrument_id,
         chosen.stablecoin_rate,
         chosen.is_dollar_quote,
+        chosen.index_gap_bps,
+        derivatives.price / chosen.spot_price as ratio,
         chosen.spot_source is not null
         and chosen.stablecoin_rate is null as is_stablecoin_rate_assumed,
         {{ seconds_between('derivatives.snapshot_at', 'derivatives.expires_at') }} / 86400
             as tenor_days,
+        {{ seconds_between('derivatives.observed_at', 'derivatives.snapshot_at') }} as price_age_s,
+        {{ seconds_between('chosen.observed_at', 'derivatives.snapshot_at') }} as spot_age_s,
         greatest(
             derivatives.snapshot_at,
             derivatives.available_at,
-            coalesce(chosen.converted_available_at, derivatives.available_at)
+            coalesce(chosen.converted_available_at, derivatives.available_at),
+            coalesce(chosen.opinions_available_at, derivatives.available_at)
         ) as available_at,
         greatest(
             derivatives.observed_at,
@@ -278,7 +334,6 @@ paired as (
             derivatives.instrument_id = chosen.instrument_id
             and derivatives.price_kind = chosen.price_kind
             and derivatives.snapshot_at = chosen.snapshot_at
-            and chosen.choice = 1
 
 ),
 
@@ -287,12 +342,10 @@ annualised as (
     select
         *,
         case when is_dollar_quote then price - spot_price end as basis_usd,
-        10000 * (price / spot_price - 1) as basis_bps,
-        case when tenor_days >= 1 then (price / spot_price - 1) * 365 / tenor_days end
-            as basis_simple,
-        case when tenor_days >= 1 then ln(price / spot_price) * 365 / tenor_days end as basis_log,
-        case when tenor_days >= 1 then {{ growth('price / spot_price', '365 / tenor_days') }} end
-            as basis_compound
+        10000 * (ratio - 1) as basis_bps,
+        case when tenor_days >= 1 then (ratio - 1) * 365 / tenor_days end as basis_simple,
+        case when tenor_days >= 1 then ln(ratio) * 365 / tenor_days end as basis_log,
+        case when tenor_days >= 1 then {{ growth('ratio', '365 / tenor_days') }} end as basis_compound
 
     from paired
 
@@ -309,18 +362,14 @@ compared as (
 
 ),
 
-scored as (
+remembered as (
 
     select
         *,
-        case
-            when
-                count(compared_basis) over month_before >= 30
-                and stddev_samp(compared_basis) over month_before > 1e-9
-                then
-                    (compared_basis - avg(compared_basis) over month_before)
-                    / stddev_samp(compared_basis) over month_before
-        end as z_30d
+        count(compared_basis) over month_before as past_rows,
+        avg(compared_basis) over month_before as past_mean,
+        stddev_samp(compared_basis) over month_before as past_deviation,
+        max(available_at) over month_before as past_available_at
 
     from compared
 
@@ -330,53 +379,101 @@ scored as (
         range between interval '30 days' preceding and interval '1 microsecond' preceding
     )
 
+),
+
+judged as (
+
+    select
+        remembered.*,
+        rules.entry_z,
+        rules.exit_z,
+        rules.max_asynchrony_s,
+        rules.max_index_gap_bps,
+        -- A basis that never moved has no scale to measure by.
+        remembered.past_rows >= 30 and remembered.past_deviation > 1e-9 as has_past
+
+    from remembered
+
+    left join {{ ref('basis_rules') }} as rules
+        on
+            remembered.kind = rules.kind
+            and remembered.snapshot_at >= rules.valid_from
+            and remembered.snapshot_at < rules.valid_to
+
+),
+
+scored as (
+
+    select
+        *,
+        case when has_past then (compared_basis - past_mean) / past_deviation end as z_30d
+
+    from judged
+
+),
+
+final as (
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        price_kind,
+        snapshot_at,
+        kind,
+        contract_type,
+        quote,
+        expires_at,
+        tenor_days,
+        price,
+        half_spread_bps,
+        spot_price,
+        spot_source,
+        spot_instrument_id,
+        stablecoin_rate,
+        is_stablecoin_rate_assumed,
+        index_gap_bps,
+        cast(price_age_s as double) as price_age_s,
+        cast(spot_age_s as double) as spot_age_s,
+        basis_usd,
+        basis_bps,
+        basis_simple,
+        basis_log,
+        basis_compound,
+        z_30d,
+        case when has_past then past_mean + entry_z * past_deviation end as entry_high,
+        case when has_past then past_mean - entry_z * past_deviation end as entry_low,
+        case when has_past then past_mean + exit_z * past_deviation end as exit_high,
+        case when has_past then past_mean - exit_z * past_deviation end as exit_low,
+        case
+            when z_30d >= entry_z then 'enter_short_derivative'
+            when z_30d <= -entry_z then 'enter_long_derivative'
+            when abs(z_30d) <= exit_z then 'exit'
+            when z_30d is not null then 'none'
+        end as entry_exit_flag,
+        case
+            when has_past then greatest(available_at, past_available_at)
+            else available_at
+        end as available_at,
+        {{ quality(
+            'snapshot_at',
+            'newest_observed_at',
+            'null',
+            hard_flags=[('spot_price is null', 'no_spot')],
+            soft_flags=[
+                ('is_stablecoin_rate_assumed', 'stablecoin_assumed'),
+                ('abs(price_age_s - spot_age_s) > max_asynchrony_s', 'asynchronous'),
+                ('abs(index_gap_bps) > max_index_gap_bps', 'index_unlike_spot'),
+                ('is_availability_assumed', 'assumed_availability'),
+            ]
+        ) }}
+
+    from scored
+
 )
 
-select
-    scored.venue,
-    scored.underlying,
-    scored.instrument_id,
-    scored.price_kind,
-    scored.snapshot_at,
-    scored.kind,
-    scored.expires_at,
-    scored.tenor_days,
-    scored.price,
-    scored.spot_price,
-    scored.spot_source,
-    scored.spot_instrument_id,
-    scored.stablecoin_rate,
-    scored.is_stablecoin_rate_assumed,
-    scored.basis_usd,
-    scored.basis_bps,
-    scored.basis_simple,
-    scored.basis_log,
-    scored.basis_compound,
-    scored.z_30d,
-    case
-        when scored.z_30d >= rules.entry_z then 'enter_short_derivative'
-        when scored.z_30d <= -rules.entry_z then 'enter_long_derivative'
-        when abs(scored.z_30d) <= rules.exit_z then 'exit'
-        when scored.z_30d is not null then 'none'
-    end as entry_exit_flag,
-    scored.available_at,
-    {{ quality(
-        'scored.snapshot_at',
-        'scored.newest_observed_at',
-        'null',
-        hard_flags=[('scored.spot_price is null', 'no_spot')],
-        soft_flags=[
-            ('scored.is_stablecoin_rate_assumed', 'stablecoin_assumed'),
-            ('scored.is_availability_assumed', 'assumed_availability'),
-        ]
-    ) }}
+select *
 
-from scored
+from final
 
-left join {{ ref('basis_rules') }} as rules
-    on
-        scored.kind = rules.kind
-        and scored.snapshot_at >= rules.valid_from
-        and scored.snapshot_at < rules.valid_to
-
-where scored.available_at <= {{ as_of() }}
+where available_at <= {{ as_of() }}
