@@ -53,7 +53,7 @@ def slices() -> list[tuple[str, str]]:
     offsets = np.arange(0, k.size + 1, STRIKES)
     flat = [a.ravel() for a in (k, w, weight)]
     ours = best_of_three(lambda: calibration.fit_many(*flat, offsets, t))[1] / SLICES
-    rows, _ = calibration.fit_many(*flat, offsets, t)
+    rows, *_ = calibration.fit_many(*flat, offsets, t)
     usual, excess = [], []
     for i in range(COMPARED):
         scale = weight[i] / (2 * np.sqrt(w[i] * t[i]))

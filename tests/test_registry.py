@@ -226,7 +226,14 @@ def test_each_quote_is_told_what_the_others_say(connection):
     assert [quote["iv"] for quote in found] == pytest.approx(np.sqrt(w), rel=1e-8)
     (found,) = row(connection, f"svi_left_out({VOGT}, 1.0, [0.1], [null], [null])")
     assert found == [
-        {"place": 1, "iv": None, "error_iv": None, "quotes_left": 0, "is_inside": False}
+        {
+            "place": 1,
+            "iv": None,
+            "error_iv": None,
+            "quotes_left": 0,
+            "is_inside": False,
+            "is_outlier": False,
+        }
     ]
 
 

@@ -85,7 +85,7 @@ def black_greeks(
 
 SLICE = ("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma")
 DIAGNOSTICS = ("rmse_iv", "butterfly_min_g", "lee_left", "lee_right")
-SVI_FIT = record_type(*SLICE, *DIAGNOSTICS, fit_status=TEXT)
+SVI_FIT = record_type(*SLICE, *DIAGNOSTICS, fit_status=TEXT, outliers_count=pa.int32())
 DELTA_IV = record_type("iv", "k")
 SHAPE = record_type("skew_slope", "curvature")
 
@@ -93,8 +93,10 @@ SHAPE = record_type("skew_slope", "curvature")
 def svi_fit(k: Lists, total_variance: Lists, weight: Lists, t_years: Array) -> Array:
     values, offsets = ragged("svi_fit", [k, total_variance, weight])
     x, w, q = map(numbers, values)
-    rows, status = calibration.fit_many(x, w, q, offsets, numbers(t_years))
-    return record(SVI_FIT, [*rows.T, names_of(svi.SviStatus, status)])
+    rows, status, wrong = calibration.fit_many(x, w, q, offsets, numbers(t_years))
+    counts = np.diff(np.concatenate([[0], np.cumsum(wrong)])[offsets])
+    outliers = pa.array(counts, type=pa.int32(), mask=np.isnan(rows[:, 0]))
+    return record(SVI_FIT, [*rows.T, names_of(svi.SviStatus, status), outliers])
 
 
 def svi_total_variance(*slice_and_k: Array) -> Array:
@@ -255,8 +257,8 @@ FUNCTIONS = (
         (*declared("k", "total_variance", "weight", dtype=NUMBERS), *declared("t_years")),
         SVI_FIT,
         "Raw SVI slice of one expiry with its diagnosis; weight is 1/error of each volatility, 0 "
-        "leaves a quote out. Status: ok, too_few_strikes, not_finite, not_positive, no_time, "
-        "not_converged.",
+        "leaves a quote out, and so does being grossly wrong, which is counted. Status: ok, "
+        "too_few_strikes, not_finite, not_positive, no_time, not_converged.",
         svi_fit,
     ),
     SqlFunction(

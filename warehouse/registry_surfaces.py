@@ -56,6 +56,7 @@ LEFT_OUT = pa.struct(
         ("error_iv", NUMBER),
         ("quotes_left", pa.int32()),
         ("is_inside", FLAG),
+        ("is_outlier", FLAG),
     ]
 )
 
@@ -99,7 +100,8 @@ def svi_left_out(*slice_time_quotes: Any) -> Array:
     found = left_out(params, t_years, k, total_variance, weight, offsets)
     places = np.arange(k.size) - np.repeat(offsets[:-1], np.diff(offsets))
     columns = [place(places), nullable(found.iv), nullable(found.error_iv)]
-    columns += [pa.array(found.quotes_left, type=pa.int32()), pa.array(found.is_inside)]
+    columns.append(pa.array(found.quotes_left, type=pa.int32()))
+    columns += [pa.array(found.is_inside), pa.array(found.is_outlier)]
     return list_of(LEFT_OUT, offsets, columns)
 
 
@@ -144,7 +146,8 @@ SURFACES = (
         (*declared(*SLICES, "t_years"), *declared("k", "total_variance", "weight", dtype=NUMBERS)),
         pa.list_(LEFT_OUT),
         "Per quote of a raw SVI slice, at its list position from 1, what the slice says once the "
-        "quotes of its strike are left out of the fit, and the standard error of that.",
+        "quotes of its strike are left out of the fit, and the standard error of that. is_outlier: "
+        "it is so wrong that no fit uses it.",
         svi_left_out,
     ),
 )

@@ -1,9 +1,6 @@
-"""How is a raw SVI slice fitted to quotes?
+"""How is a raw SVI slice fitted to quotes, when some of them may be grossly wrong?
 
-Quasi-explicit seeds (De Marco & Martini, Zeliade 2009: for given m and sigma the rest is a convex
-problem in three unknowns), then Levenberg-Marquardt with analytic derivatives inside bounds. The
-free parameters are a, the wing slopes R = b (1 + rho) and L = b (1 - rho), both in [0, 2], m, and
-ln sigma. Kernels are plain loops: they compile in seconds where array expressions take a minute.
+Those that outliers.py finds are left out; the rest gets the search of search.py.
 """
 
 import math
@@ -12,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse.functions.compiled import kernel
+from warehouse.functions.outliers import MIN_STRIKES, distinct, trusted
+from warehouse.functions.search import best_of_starts
 from warehouse.functions.slices import derivatives, minimum_of_g
 
 Floats = NDArray[np.float64]
@@ -19,284 +18,85 @@ Integers = NDArray[np.int64]
 
 OK, TOO_FEW_STRIKES, NOT_FINITE, NOT_POSITIVE, NO_TIME, NOT_CONVERGED = range(6)
 
-MIN_STRIKES = 5  # as many as parameters
-STEEPEST = 2.0  # a steeper wing would give the price no finite mean (Lee 2004)
-STARTS = 3
-M_SEEDS, SIGMA_SEEDS = 9, 6
-MAX_STEPS = 100
-
 
 @kernel
 def fit_many(
     k: Floats, w: Floats, weight: Floats, offsets: Integers, t_years: Floats
-) -> tuple[Floats, NDArray[np.int8]]:
+) -> tuple[Floats, NDArray[np.int8], NDArray[np.bool_]]:
     """Row i is fitted to quotes offsets[i]:offsets[i + 1].
 
-    Columns are a, b, rho, m, sigma, rmse_iv, min_g, lee_left, lee_right; NaN where unfittable.
+    Columns are a, b, rho, m, sigma, rmse_iv, min_g, lee_left, lee_right; NaN where unfittable. The
+    flags, one per quote, are of those left out as grossly wrong.
     """
     out = np.full((t_years.size, 9), np.nan)
     status = np.empty(t_years.size, np.int8)
+    is_wrong = np.zeros(k.size, np.bool_)
     for i in range(t_years.size):
-        first, last = offsets[i], offsets[i + 1]
-        status[i] = fit_one(k[first:last], w[first:last], weight[first:last], t_years[i], out[i])
-    return out, status
+        part = slice(offsets[i], offsets[i + 1])
+        status[i] = fit_one(k[part], w[part], weight[part], t_years[i], out[i], is_wrong[part])
+    return out, status, is_wrong
 
 
 @kernel
-def fit_one(k: Floats, w: Floats, weight: Floats, t_years: float, out: Floats) -> int:
-    if not 0.0 < t_years < math.inf:
-        return NO_TIME
+def fit_one(
+    k: Floats,
+    w: Floats,
+    weight: Floats,
+    t_years: float,
+    out: Floats,
+    is_wrong: NDArray[np.bool_],
+) -> int:
     x, v, scale = np.empty(k.size), np.empty(k.size), np.empty(k.size)
-    n, distinct = 0, 0
-    for i in range(k.size):
-        if not math.isfinite(k[i] + w[i] + weight[i]):
-            return NOT_FINITE
-        if weight[i] < 0.0 or (weight[i] > 0.0 and w[i] <= 0.0):
-            return NOT_POSITIVE
-        if weight[i] > 0.0:
-            is_new = True
-            for j in range(n):
-                is_new = is_new and x[j] != k[i]
-            distinct += is_new
-            x[n], v[n], scale[n] = k[i], w[i], weight[i] / math.sqrt(w[i])
-            n += 1
-    if distinct < MIN_STRIKES:
-        return TOO_FEW_STRIKES
+    place = np.empty(k.size, np.int64)
+    state, n = gather(k, w, weight, t_years, x, v, scale, place)
+    if state != OK:
+        return state
     x, v, scale = x[:n], v[:n], scale[:n]
     theta, is_done = best_of_starts(x, v, scale)
+    kept = trusted(theta, x, v, scale)
+    if not kept.all():
+        theta, is_done = best_of_starts(x[kept], v[kept], scale[kept])
     right, left = theta[1], theta[2]
     slope = 0.5 * (right + left)
     out[0], out[1], out[3], out[4] = theta[0], slope, theta[3], math.exp(theta[4])
     out[2] = 0.5 * (right - left) / slope if slope > 0.0 else 0.0
-    gap = 0.0
+    gap, used = 0.0, 0
     for i in range(n):
-        model = math.sqrt(max(derivatives(out, x[i])[0], 0.0))
-        gap += (model - math.sqrt(v[i])) ** 2
-    out[5], out[6] = math.sqrt(gap / n / t_years), minimum_of_g(out)
+        is_wrong[place[i]] = not kept[i]
+        if kept[i]:
+            model = math.sqrt(max(derivatives(out, x[i])[0], 0.0))
+            gap += (model - math.sqrt(v[i])) ** 2
+            used += 1
+    out[5], out[6] = math.sqrt(gap / used / t_years), minimum_of_g(out)
     out[7], out[8] = left, right
     return OK if is_done else NOT_CONVERGED
 
 
 @kernel
-def best_of_starts(k: Floats, w: Floats, scale: Floats) -> tuple[Floats, bool]:
-    """(a, R, L, m, ln sigma) of the least cost, and whether its search ended by itself.
+def gather(
+    k: Floats,
+    w: Floats,
+    weight: Floats,
+    t_years: float,
+    x: Floats,
+    v: Floats,
+    scale: Floats,
+    place: Integers,
+) -> tuple[int, int]:
+    """Fill in the quotes with a weight; what is wrong with them, and how many there are.
 
-    The seed of each sigma is its best m; the searches start from the best of these.
+    Residuals times `scale` are in errors of the quote's own volatility.
     """
-    first, last, floor = k[0], k[0], w[0]
+    if not 0.0 < t_years < math.inf:
+        return NO_TIME, 0
+    n = 0
     for i in range(k.size):
-        first, last, floor = min(first, k[i]), max(last, k[i]), min(floor, w[i])
-    floor *= 1e-4
-    width = last - first
-    low = np.array([-math.inf, 0.0, 0.0, first - width, math.log(1e-3 * width)])
-    high = np.array([math.inf, STEEPEST, STEEPEST, last + width, math.log(10.0 * width)])
-    seeds = np.empty((SIGMA_SEEDS, 6))
-    for j in range(SIGMA_SEEDS):
-        seeds[j, 5] = math.inf
-        sigma = width * 0.02 * 100.0 ** (j / (SIGMA_SEEDS - 1))
-        for i in range(M_SEEDS):
-            m = first + width * i / (M_SEEDS - 1)
-            explicit(k, w, scale, m, sigma, floor, seeds[j])
-    best, theta = np.empty(5), np.empty(5)
-    cost, is_done = math.inf, False
-    for _ in range(STARTS):
-        j = 0
-        for i in range(1, SIGMA_SEEDS):
-            j = i if seeds[i, 5] < seeds[j, 5] else j
-        seeds[j, 5] = math.inf
-        for i in range(5):
-            theta[i] = seeds[j, i]
-        found, done = descend(theta, k, w, scale, low, high, floor)
-        if found < cost:
-            cost, is_done = found, done
-            for i in range(5):
-                best[i] = theta[i]
-    return best, is_done
-
-
-@kernel
-def explicit(
-    k: Floats, w: Floats, scale: Floats, m: float, sigma: float, floor: float, seed: Floats
-) -> None:
-    """Put the best a, R, L for this m and sigma into `seed` if they cost less than it does."""
-    n = k.size
-    right, left = np.empty(n), np.empty(n)
-    total = mean_r = mean_l = mean_w = 0.0
-    for i in range(n):
-        z = k[i] - m
-        r = math.sqrt(z * z + sigma * sigma)
-        right[i], left[i] = 0.5 * (r + z), 0.5 * (r - z)
-        q = scale[i] * scale[i]
-        total += q
-        mean_r += q * right[i]
-        mean_l += q * left[i]
-        mean_w += q * w[i]
-    mean_r, mean_l, mean_w = mean_r / total, mean_l / total, mean_w / total
-    rr = rl = ll = rw = lw = ww = 0.0
-    for i in range(n):
-        q = scale[i] * scale[i]
-        x, y, v = right[i] - mean_r, left[i] - mean_l, w[i] - mean_w
-        rr += q * x * x
-        rl += q * x * y
-        ll += q * y * y
-        rw += q * x * v
-        lw += q * y * v
-        ww += q * v * v
-    found_r, found_l, cost = 0.0, 0.0, math.inf
-    for corner in range(5):
-        # Inside the square [0, 2]^2, else on one of its four edges.
-        if corner == 0:
-            det = rr * ll - rl * rl
-            x, y = (rw * ll - lw * rl) / det, (lw * rr - rw * rl) / det
-            if not (0.0 <= x <= STEEPEST and 0.0 <= y <= STEEPEST):
-                continue
-        elif corner <= 2:
-            x = STEEPEST * (corner - 1)
-            y = min(max((lw - rl * x) / ll, 0.0), STEEPEST)
-        else:
-            y = STEEPEST * (corner - 3)
-            x = min(max((rw - rl * y) / rr, 0.0), STEEPEST)
-        c = ww - 2.0 * (x * rw + y * lw) + x * x * rr + 2.0 * x * y * rl + y * y * ll
-        if c < cost:
-            found_r, found_l, cost = x, y, c
-    a = mean_w - found_r * mean_r - found_l * mean_l
-    lift = max(floor - sigma * math.sqrt(found_r * found_l) - a, 0.0)
-    cost += total * lift * lift
-    if cost < seed[5]:
-        seed[0], seed[1], seed[2] = a + lift, found_r, found_l
-        seed[3], seed[4], seed[5] = m, math.log(sigma), cost
-
-
-@kernel
-def descend(
-    theta: Floats, k: Floats, w: Floats, scale: Floats, low: Floats, high: Floats, floor: float
-) -> tuple[float, bool]:
-    """Levenberg-Marquardt in place: the cost reached, and whether it could fall no further.
-
-    Each trial takes m and sigma from the damped step and solves for the rest, so that the search
-    walks along the bottom of the valley in which a, R, L and sigma trade off against each other.
-    """
-    damping, nothing = 1e-3, 0.0
-    for i in range(k.size):
-        nothing += 1e-30 * (scale[i] * w[i]) ** 2
-    curvature, gradient, step, trial = np.empty((5, 5)), np.empty(5), np.empty(5), np.empty(6)
-    cost = normal_equations(theta, k, w, scale, curvature, gradient)
-    for _ in range(MAX_STEPS):
-        if cost <= nothing:
-            return cost, True
-        low[0] = floor - math.exp(theta[4]) * math.sqrt(theta[1] * theta[2])
-        solve_inside(curvature, gradient, damping, theta, low, high, step)
-        m = min(max(theta[3] + step[3], low[3]), high[3])
-        tau = min(max(theta[4] + step[4], low[4]), high[4])
-        trial[5] = math.inf
-        explicit(k, w, scale, m, math.exp(tau), floor, trial)
-        reached = cost_of(trial, k, w, scale)
-        if reached < cost:
-            is_flat = cost - reached <= 1e-10 * cost
-            for j in range(5):
-                theta[j] = trial[j]
-            cost = normal_equations(theta, k, w, scale, curvature, gradient)
-            damping = max(0.2 * damping, 1e-6)
-            if is_flat:
-                return cost, True
-        else:
-            damping *= 4.0
-            if damping > 1e8:
-                return cost, True
-    return cost, False
-
-
-@kernel
-def cost_of(theta: Floats, k: Floats, w: Floats, scale: Floats) -> float:
-    variance = math.exp(2.0 * theta[4])
-    half, tilt = 0.5 * (theta[1] + theta[2]), 0.5 * (theta[1] - theta[2])
-    cost = 0.0
-    for i in range(k.size):
-        z = k[i] - theta[3]
-        e = scale[i] * (theta[0] + tilt * z + half * math.sqrt(z * z + variance) - w[i])
-        cost += e * e
-    return cost
-
-
-@kernel
-def normal_equations(
-    theta: Floats, k: Floats, w: Floats, scale: Floats, curvature: Floats, gradient: Floats
-) -> float:
-    """Fill J'J and J'e; return the cost e'e."""
-    variance = math.exp(2.0 * theta[4])
-    half, tilt = 0.5 * (theta[1] + theta[2]), 0.5 * (theta[1] - theta[2])
-    row = np.empty(5)
-    cost = 0.0
-    for a in range(5):
-        gradient[a] = 0.0
-        for b in range(a + 1):
-            curvature[a, b] = 0.0
-    for i in range(k.size):
-        z, q = k[i] - theta[3], scale[i]
-        r = math.sqrt(z * z + variance)
-        e = q * (theta[0] + tilt * z + half * r - w[i])
-        row[0], row[1], row[2] = q, 0.5 * q * (r + z), 0.5 * q * (r - z)
-        row[3], row[4] = -q * (tilt + half * z / r), q * half * variance / r
-        cost += e * e
-        for a in range(5):
-            gradient[a] += row[a] * e
-            for b in range(a + 1):
-                curvature[a, b] += row[a] * row[b]
-    return cost
-
-
-@kernel
-def solve_inside(
-    curvature: Floats,
-    gradient: Floats,
-    damping: float,
-    theta: Floats,
-    low: Floats,
-    high: Floats,
-    step: Floats,
-) -> None:
-    """The damped step; a parameter at its bound that would leave it stays."""
-    matrix = np.zeros((5, 5))
-    for a in range(5):
-        step[a] = -gradient[a]
-        is_leaving = (theta[a] <= low[a] and step[a] < 0.0) or (
-            theta[a] >= high[a] and step[a] > 0.0
-        )
-        if is_leaving or curvature[a, a] <= 0.0:
-            step[a], matrix[a, a] = 0.0, 1.0
-            continue
-        for b in range(a + 1):
-            matrix[a, b] = curvature[a, b]
-    for a in range(5):
-        for b in range(a):
-            if step[b] == 0.0 or step[a] == 0.0:
-                matrix[a, b] = 0.0
-    damped_solve(matrix, damping, step)
-
-
-@kernel
-def damped_solve(root: Floats, damping: float, x: Floats) -> None:
-    """Overwrite x by the solution; `root` holds the matrix in its lower half and is used up.
-
-    Cholesky. Only m and ln sigma are damped, by a share of the curvature that is left once a, R and
-    L follow them; a share of the whole, which can be a million times more, would stop the search.
-    """
-    for a in range(5):
-        for b in range(a + 1):
-            v = root[a, b]
-            own = v
-            for c in range(b):
-                v -= root[a, c] * root[b, c]
-                own = v if c == 2 else own
-            if b < a:
-                root[a, b] = v / root[b, b]
-            else:
-                v += damping * own if a > 2 else 0.0
-                root[a, a] = math.sqrt(max(v, 1e-300))
-        for c in range(a):
-            x[a] -= root[a, c] * x[c]
-        x[a] /= root[a, a]
-    for a in range(4, -1, -1):
-        for c in range(a + 1, 5):
-            x[a] -= root[c, a] * x[c]
-        x[a] /= root[a, a]
+        if not math.isfinite(k[i] + w[i] + weight[i]):
+            return NOT_FINITE, n
+        if weight[i] < 0.0 or (weight[i] > 0.0 and w[i] <= 0.0):
+            return NOT_POSITIVE, n
+        if weight[i] > 0.0:
+            x[n], v[n], place[n] = k[i], w[i], i
+            scale[n] = 0.5 * weight[i] / math.sqrt(w[i] * t_years)
+            n += 1
+    return (OK if distinct(x[:n]) >= MIN_STRIKES else TOO_FEW_STRIKES), n

@@ -1,6 +1,6 @@
 """What does a raw SVI slice say of a strike when the quotes at that strike are left out of its fit?
 
-The fit goes on from the slice of all quotes, which is near: a few steps of calibration.py's search.
+The fit goes on from the slice of all quotes, which is near: a few steps of search.py's search.
 """
 
 import math
@@ -9,14 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from warehouse.functions.calibration import (
-    MIN_STRIKES,
-    STEEPEST,
-    damped_solve,
-    descend,
-    normal_equations,
-)
 from warehouse.functions.compiled import kernel
+from warehouse.functions.outliers import MIN_STRIKES, distinct, wrong_many
+from warehouse.functions.search import STEEPEST, damped_solve, descend, normal_equations
 from warehouse.functions.slices import derivatives
 
 Floats = NDArray[np.float64]
@@ -29,12 +24,14 @@ class LeftOut:
 
     `error_iv` is the standard error of `iv` from how far the other quotes lie off their own fit,
     NaN where they are no more than the parameters. `is_inside`: the others reach on both sides.
+    `is_outlier`: outliers.py leaves it out of every fit.
     """
 
     iv: Floats
     error_iv: Floats
     quotes_left: Integers
     is_inside: NDArray[np.bool_]
+    is_outlier: NDArray[np.bool_]
 
 
 def left_out(
@@ -48,8 +45,8 @@ def left_out(
     """Slice i (column i of `params`: a, b, rho, m, sigma) has quotes offsets[i] to offsets[i + 1].
 
     Quotes and weights are as in `svi.fit`: a weight of zero is not fitted, yet has its strike left
-    out like any other. Quotes of one k should be neighbours: they share one fit. ValueError where
-    offsets do not cut the quotes.
+    out like any other, and so do quotes that are grossly wrong. Quotes of one k should be
+    neighbours: they share one fit. ValueError where offsets do not cut the quotes.
     """
     rows = np.atleast_2d(np.array(params, dtype=np.float64)).T.copy()
     times = np.array(t_years, dtype=np.float64).ravel()
@@ -57,8 +54,10 @@ def left_out(
     ends = np.array(offsets, dtype=np.int64)
     if not (x.size == w.size == q.size == ends[-1] and rows.shape == (ends.size - 1, 5)):
         raise ValueError(f"left out: offsets do not cut {x.size} quotes of {rows.shape[0]} slices")
+    wrong = wrong_many(rows, times, x, w, q, ends)
+    q[wrong] = 0.0
     numbers, counts = _left_out(rows, times, x, w, q, ends)
-    return LeftOut(numbers[:, 0], numbers[:, 1], counts[:, 0], counts[:, 1] > 0)
+    return LeftOut(numbers[:, 0], numbers[:, 1], counts[:, 0], counts[:, 1] > 0, wrong)
 
 
 @kernel
@@ -97,17 +96,6 @@ def others(k: Floats, w: Floats, weight: Floats, at: float) -> tuple[Floats, Flo
             x[n], v[n], scale[n] = k[i], w[i], weight[i] / math.sqrt(w[i])
             n += 1
     return x[:n], v[:n], scale[:n]
-
-
-@kernel
-def distinct(k: Floats) -> int:
-    found = 0
-    for i in range(k.size):
-        is_new = True
-        for j in range(i):
-            is_new = is_new and k[j] != k[i]
-        found += is_new
-    return found
 
 
 @kernel

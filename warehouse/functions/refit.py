@@ -9,11 +9,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from warehouse.functions.calibration import STEEPEST, explicit
 from warehouse.functions.compiled import kernel
 from warehouse.functions.crossings import FAR, calendar_slack, far
 from warehouse.functions.linear import solve_band
 from warehouse.functions.penalties import BAND, Quotes, level, sweep
+from warehouse.functions.search import STEEPEST, explicit
 from warehouse.functions.slices import lowest_g
 
 Floats = NDArray[np.float64]
@@ -173,7 +173,7 @@ def unfreed(theta: Floats, row: Floats) -> None:
 
 @kernel
 def bounds(k: Floats, theta: Floats, low: Floats, high: Floats) -> None:
-    """Those of calibration.py, widened to hold where the search starts."""
+    """Those of search.py, widened to hold where the search starts."""
     first, last = k.min(), k.max()
     width = max(last - first, 1e-6)
     low[0], high[0] = -math.inf, math.inf

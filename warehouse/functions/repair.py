@@ -1,6 +1,7 @@
 """What is the least change to the raw SVI slices of one snapshot that leaves no arbitrage?
 
-All expiries are fitted again at once, to the same quotes with the same weights. The search starts
+All expiries are fitted again at once, to the same quotes with the same weights, but for those that
+outliers.py finds. The search starts
 from a surface that cannot have any, the extended SSVI of essvi.py, and that surface stands where it
 ends with some.
 """
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from warehouse.functions.compiled import kernel
 from warehouse.functions.essvi import surface
+from warehouse.functions.outliers import wrong_many
 from warehouse.functions.penalties import Quotes
 from warehouse.functions.refit import is_clean, refitted
 from warehouse.functions.slices import derivatives
@@ -43,6 +45,7 @@ def repair_many(
     known = np.isfinite(raw).all(axis=1) & (raw[:, 4] > 0.0) & (t_years > 0.0)
     known &= np.isfinite(t_years)
     owner = np.repeat(np.arange(raw.shape[0]), np.diff(ends))
+    weight = np.where(wrong_many(raw, t_years, k, w, weight, ends), 0.0, weight)
     usable = (weight > 0.0) & (w > 0.0) & known[owner] & np.isfinite(k + w + weight)
     known &= np.bincount(owner[usable], minlength=raw.shape[0]) > 0
     for first, last in pairwise(surfaces):

@@ -34,7 +34,7 @@ class SviFit:
     """`params` are a, b, rho, m, sigma; `rmse_iv` is unweighted, over the strikes used.
 
     `min_g` below zero is butterfly arbitrage; `lee_left` and `lee_right` are the wing slopes
-    b (1 - rho) and b (1 + rho).
+    b (1 - rho) and b (1 + rho); `outliers` counts the quotes that were left out as grossly wrong.
     """
 
     params: Floats
@@ -42,6 +42,7 @@ class SviFit:
     min_g: float
     lee_left: float
     lee_right: float
+    outliers: int
     status: SviStatus
 
 
@@ -83,17 +84,20 @@ class JumpWings:
 def fit(k: ArrayLike, total_variance: ArrayLike, weight: ArrayLike, t_years: float) -> SviFit:
     """The slice that minimises sum (weight (w(k) - total_variance) / (2 sqrt(total_variance t)))^2.
 
-    `weight` is 1/error of each implied volatility up to a common factor, say vega over half spread;
-    a weight of zero leaves a quote out. Needs five distinct strikes with a weight; NaN anywhere
-    among them is `NOT_FINITE`, a variance or weight below zero `NOT_POSITIVE`.
+    `weight` is 1/error of each implied volatility, say 1/half spread; a weight of zero leaves a
+    quote out, and so does being grossly wrong: more than 4 errors and 6 standard errors off the
+    slice of the others (outliers.py). A common factor changes nothing but that. Needs five distinct
+    strikes with a weight; NaN anywhere among them is `NOT_FINITE`, a variance or weight below zero
+    `NOT_POSITIVE`.
     """
     x, w, q = (np.array(a, dtype=np.float64).ravel() for a in (k, total_variance, weight))
     if not x.size == w.size == q.size:
         raise ValueError(f"svi: {x.size} k, {w.size} variances, {q.size} weights")
     ends = np.array([0, x.size], dtype=np.int64)
-    out, status = calibration.fit_many(x, w, q, ends, np.array([t_years], dtype=np.float64))
+    out, status, wrong = calibration.fit_many(x, w, q, ends, np.array([t_years], float))
     rmse_iv, min_g, left, right = map(float, out[0, 5:])
-    return SviFit(out[0, :5], rmse_iv, min_g, left, right, SviStatus(int(status[0])))
+    outliers, state = int(wrong.sum()), SviStatus(int(status[0]))
+    return SviFit(out[0, :5], rmse_iv, min_g, left, right, outliers, state)
 
 
 def repair(

@@ -167,6 +167,7 @@ both_kinds as (
         fit.svi_m,
         fit.svi_sigma,
         fit.fit_status,
+        fit.outliers_count,
         cast(null as varchar) as repair_status,
         cast(null as double) as repair_max_change_iv,
         cast(null as double) as repair_rms_change_iv
@@ -192,6 +193,7 @@ both_kinds as (
         repaired.slice.svi_m,
         repaired.slice.svi_sigma,
         fitted.fit.fit_status,
+        fitted.fit.outliers_count,
         repaired.slice.repair_status,
         repaired.slice.max_change_iv as repair_max_change_iv,
         repaired.slice.rms_change_iv as repair_rms_change_iv
@@ -378,7 +380,8 @@ final as (
         svi_m,
         svi_sigma,
         atm_iv,
-        cast(quotes_used as integer) as quotes_used,
+        cast(quotes_used - coalesce(outliers_count, 0) as integer) as quotes_used,
+        outliers_count,
         lowest_log_moneyness,
         highest_log_moneyness,
         rmse_iv,
