@@ -43,6 +43,7 @@ from warehouse.arrow import (
 )
 from warehouse.functions import bands, black, calibration, forwards, svi, vpin
 from warehouse.registry_books import BOOKS
+from warehouse.registry_carry import CARRY
 from warehouse.registry_funding import FUNDING
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
@@ -224,6 +225,7 @@ CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
     *BOOKS,
+    *CARRY,
     *SURFACES,
     *REPAIRS,
     *FUNDING,
