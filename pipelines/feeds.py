@@ -223,7 +223,7 @@ def _quarantine(work: Work, table: Table, refused: pl.DataFrame) -> None:
     quarantine.write(
         work.location,
         refused,
-        partial(opening.lines, work.feed.path, work.feed.layout),
+        partial(opening.chunks, work.feed.path, work.feed.layout),
         table_name=table.name,
         venue=work.feed.venue,
         source_path=str(work.feed.path),

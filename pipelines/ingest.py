@@ -64,7 +64,7 @@ def import_paths(
     jobs = [
         job
         for path in _files(paths)
-        if (job := run.guarded(path, partial(archives.recognise, path)))
+        for job in run.guarded(path, partial(archives.recognise, path)) or ()
     ]
     try:
         if location.world() and not all(isinstance(job, Statement) for job in jobs):

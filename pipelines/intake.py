@@ -27,7 +27,9 @@ class Intake:
     refused: list[pl.DataFrame] = field(default_factory=list)
 
     def refusals(self) -> pl.DataFrame:
-        return pl.concat([pl.DataFrame(schema=REFUSED), *self.refused]).sort(ROW_NUMBER)
+        """Each refused row once: of a book, each of whose levels repeats another's, too."""
+        every = pl.concat([pl.DataFrame(schema=REFUSED), *self.refused])
+        return every.unique(maintain_order=True).sort(ROW_NUMBER)
 
 
 def read(
@@ -66,8 +68,8 @@ def _check_refused_share(intake: Intake) -> None:
 
 def _decoded(feed: Feed, progress: Callable[[int], None] | None) -> Iterator[tuple[int, Decoded]]:
     """Each chunk decoded, and how many rows it has."""
-    for lines in opening.lines(feed.path, feed.layout, progress=progress):
-        yield lines.end_row - lines.first_row, feed.decode(lines)
+    for chunk in opening.chunks(feed.path, feed.layout, progress=progress):
+        yield chunk.end_row - chunk.first_row, feed.decode(chunk)
 
 
 def _intake(table: Table, feed: Feed, folder: Path) -> Intake:

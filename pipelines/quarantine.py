@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from expectations.gate import ROW_NUMBER
-from pipelines.archives.base import Lines
+from pipelines.archives.base import Chunk
 from warehouse.contract import OPS_QUARANTINE
 from warehouse.location import Location, sync_folder
 
@@ -30,7 +30,7 @@ class Refusal:
 def write(
     location: Location,
     refused: pl.DataFrame,
-    lines: Callable[[], Iterator[Lines]],
+    chunks: Callable[[], Iterator[Chunk]],
     *,
     table_name: str,
     venue: str,
@@ -51,7 +51,7 @@ def write(
         return
 
     def full() -> Iterator[pl.DataFrame]:
-        for rows in _with_texts(refused, lines()):
+        for rows in _with_texts(refused, chunks()):
             yield rows.with_columns(source_sha256=pl.lit(sha256))
 
     _replace(target, full(), _told(table_name, venue, source_path, at))
@@ -125,20 +125,13 @@ def _is_held(target: Path, refused: pl.DataFrame) -> bool:
     return held.equals(refused.sort(ROW_NUMBER).select(ROW_NUMBER, "reason"))
 
 
-def _with_texts(refused: pl.DataFrame, chunks: Iterator[Lines]) -> Iterator[pl.DataFrame]:
+def _with_texts(refused: pl.DataFrame, chunks: Iterator[Chunk]) -> Iterator[pl.DataFrame]:
     waiting = refused.sort(ROW_NUMBER)
     for chunk in chunks:
         here = waiting.filter(pl.col(ROW_NUMBER) < chunk.end_row)
         if here.height:
-            texts = chunk.text.split(b"\n")
-            yield here.with_columns(
-                row_text=pl.Series(
-                    [
-                        texts[number - chunk.first_row].decode("utf-8", errors="replace")
-                        for number in here[ROW_NUMBER]
-                    ]
-                )
-            )
+            texts = chunk.texts(here[ROW_NUMBER])
+            yield here.with_columns(row_text=pl.Series(texts, dtype=pl.String))
             waiting = waiting.slice(here.height)
         if waiting.is_empty():
             return

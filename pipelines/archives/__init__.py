@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 from pipelines.archives.base import Job, SourceRefused
 
-Recognise = Callable[[Path], Job | None]
+Recognise = Callable[[Path], Job | tuple[Job, ...] | None]
 
 
 @cache
@@ -20,11 +20,14 @@ def vendors() -> dict[str, Recognise]:
     return {name: m.recognise for name, m in sorted(modules.items()) if hasattr(m, "recognise")}
 
 
-def recognise(path: Path) -> Job:
-    """The job that the file is. Raises `SourceRefused` where no vendor knows it."""
+def recognise(path: Path) -> tuple[Job, ...]:
+    """The jobs that the file is: one, or one for each venue that a table of several tells of.
+
+    Raises `SourceRefused` where no vendor knows it.
+    """
     for ask in vendors().values():
-        if job := ask(path):
-            return job
+        if found := ask(path):
+            return found if isinstance(found, tuple) else (found,)
     raise SourceRefused(
         f"{path}: unknown format; known are the files of {', '.join(sorted(vendors()))}"
     )

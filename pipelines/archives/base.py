@@ -7,7 +7,7 @@
 Every message names the file, the place in it and the value.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,6 +25,8 @@ Unit = Literal["s", "ms", "us", "ns"]
 # A stamp of our century has a magnitude that tells its unit: seconds have ten digits.
 FIRST_INSTANT, LAST_INSTANT = 10**9, 10**10  # 2001-09-09 to 2286-11-20, in seconds
 LARGEST = 2**63 - 1  # in nanoseconds, 2262
+LARGEST_RATIO = 200  # market data packs 4 to 20 times; a bomb a thousand times
+SLACK_BYTES = 2**20  # tiny files may pack better than any ratio
 PER_SECOND: Mapping[Unit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -89,6 +91,31 @@ class Lines:
         """How often a sign of one byte stands in the text; numpy counts thrice as fast as bytes."""
         return int(np.count_nonzero(np.frombuffer(self.text, np.uint8) == sign[0]))
 
+    def texts(self, numbers: Iterable[int]) -> list[str]:
+        """The lines of those numbers as they stand."""
+        lines = self.text.split(b"\n")
+        return [lines[n - self.first_row].decode("utf-8", errors="replace") for n in numbers]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a Parquet file, and the number of the first one."""
+
+    frame: pl.DataFrame
+    first_row: int
+
+    @property
+    def end_row(self) -> int:
+        """The number of the row after the last one."""
+        return self.first_row + self.frame.height
+
+    def texts(self, numbers: Iterable[int]) -> list[str]:
+        """The rows of those numbers as JSON."""
+        return [self.frame[n - self.first_row].write_ndjson().rstrip("\n") for n in numbers]
+
+
+Chunk = Lines | Rows
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -103,6 +130,9 @@ class Decoded:
 class Feed:
     """A market-data file: what its name says, and how its lines become rows of lake tables.
 
+    `layout` reads the first line of a text; of a Parquet file it is the columns it must have.
+    `usual_interval_s` says of funding without declared intervals how far apart settlements are, by
+    instrument_id: a longer step shows that some are missing, though nothing shows that none are.
     `unit` gives the unit's name from an instrument_id. With `keeps_last`, of rows with one key the
     last is the state that holds; else the first is kept. A `is_chain` feed is cut into snapshots.
     """
@@ -113,11 +143,12 @@ class Feed:
     rank: int
     period: Period
     tables: tuple[str, ...]
-    layout: Callable[[str], Layout]
-    decode: Callable[[Lines], Decoded]
+    layout: Callable[[str], Layout] | pl.Schema
+    decode: Callable[..., Decoded]
     unit: Callable[[str], str] = str
     keeps_last: bool = False
     is_chain: bool = False
+    usual_interval_s: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

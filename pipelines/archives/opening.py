@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipelines.archives.base import Layout, Lines, SourceRefused, SourceUnavailable
+import polars as pl
+
+from pipelines.archives import parquet
+from pipelines.archives.base import (
+    LARGEST_RATIO,
+    SLACK_BYTES,
+    Chunk,
+    Layout,
+    Lines,
+    SourceRefused,
+    SourceUnavailable,
+)
 
 CHUNK_BYTES = 32 * 2**20
 LINE_BYTES = 2**20  # no row of any archive is nearly as long
-LARGEST_RATIO = 200  # market data packs 4 to 20 times; a bomb a thousand times
-SLACK_BYTES = 2**20  # tiny files may pack better than any ratio
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
@@ -45,6 +54,19 @@ def digest(path: Path) -> Digest:
     if words[0].lower() != found:
         raise SourceRefused(f"{path}: sha256 was {found}, its CHECKSUM file says {words[0]}")
     return Digest(found, True)
+
+
+def chunks(
+    path: Path,
+    layout: Callable[[str], Layout] | pl.Schema,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Chunk]:
+    """The rows of a file in chunks, as `lines` or `parquet.rows` give them."""
+    if isinstance(layout, pl.Schema):
+        yield from parquet.rows(path, layout, progress=progress)
+    else:
+        yield from lines(path, layout, progress=progress)
 
 
 def lines(
