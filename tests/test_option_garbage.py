@@ -121,13 +121,19 @@ def test_a_board_with_garbage_keeps_its_forward_and_most_of_its_smile(marts):
     assert forwards["forward"] == pytest.approx(expected, rel=1e-3)
     clean, spoilt = (board(marts, "surface_slices", name) for name in (WHOLE, SPOILT))
     assert clean["atm_iv"].to_list() == pytest.approx([VOL, VOL], abs=1e-4)
-    assert spoilt["atm_iv"].to_list() == pytest.approx([VOL, VOL], abs=0.1)
+    assert spoilt["atm_iv"].to_list() == pytest.approx([VOL, VOL], abs=1e-3)
+    assert (clean["outliers_count"].to_list(), spoilt["outliers_count"].to_list()) == (
+        [0, 0],
+        [1, 1],
+    )
 
 
-def test_the_one_dear_quote_that_looks_sound_is_called_rich(marts):
-    found = board(marts, "relative_value", SPOILT).filter(strike=80_000.0, option_type="call")
-    assert found["z"].item() > 10
-    assert found["verdict"].item() == "rich"
+def test_the_one_dear_quote_that_looks_sound_is_called_rich_and_an_outlier(marts):
+    found = board(marts, "relative_value", SPOILT)
+    dear = found.filter(strike=80_000.0, option_type="call")
+    assert dear["z"].item() > 10
+    assert dear["verdict"].item() == "rich"
+    assert found.filter("is_outlier").equals(dear)
 
 
 @pytest.mark.parametrize("name", [ONE, TWO])
