@@ -45,6 +45,7 @@ from warehouse.functions import bands, black, calibration, forwards, svi, vpin
 from warehouse.registry_books import BOOKS
 from warehouse.registry_carry import CARRY
 from warehouse.registry_funding import FUNDING
+from warehouse.registry_impact import IMPACTS
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
 from warehouse.registry_toxicity import TOXICITY
@@ -228,6 +229,7 @@ FUNCTIONS = (
     *CARRY,
     *SURFACES,
     *REPAIRS,
+    *IMPACTS,
     *FUNDING,
     *VARIANCES,
     *VOLATILITY,

@@ -1,0 +1,182 @@
+"""Which functions of prints against quotes can SQL call?
+
+Each takes the prints and the best quotes of one instrument around one period, a list of structs
+each, in any order: `read_prints` and `read_quotes` bring them into one. What registry.py says of
+missing values holds here; an entry without a time tells nothing and is left out.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from warehouse.arrow import (
+    FLAG,
+    NUMBER,
+    WHOLE,
+    Array,
+    Integers,
+    Lists,
+    SqlFunction,
+    list_of,
+    nullable,
+    numbers,
+    stacked,
+)
+from warehouse.functions import spreads
+from warehouse.functions.tape import Prints, Quotes
+
+PRINT = pa.struct(
+    [
+        ("at_us", WHOLE),
+        ("sequence", WHOLE),
+        ("sign", WHOLE),
+        ("price", NUMBER),
+        ("size", NUMBER),
+        ("usd", NUMBER),
+        ("known_us", WHOLE),
+    ]
+)
+QUOTE = pa.struct(
+    [
+        ("at_us", WHOLE),
+        ("bid", NUMBER),
+        ("ask", NUMBER),
+        ("bid_size", NUMBER),
+        ("ask_size", NUMBER),
+        ("known_us", WHOLE),
+        ("is_book", FLAG),
+        ("is_every_update", FLAG),
+    ]
+)
+TAPE = (("prints", pa.list_(PRINT)), ("quotes", pa.list_(QUOTE)))
+PERIOD = (("start_us", WHOLE), ("end_us", WHOLE))
+Rows = Sequence[Array]
+
+
+# ---- lists into series
+
+
+def read_prints(entries: "pa.StructArray") -> Prints:
+    """Prints by time, then by the venue's number, then by what they say: one order for one list."""
+    at, sequence, side, *measures, known = columns(entries)
+    price, size, usd = map(numbers, measures)
+    times, sign, known_us = map(whole, (at, side, known))
+    o = in_order(times, [usd, size, price, sign, whole(sequence)])
+    return Prints(times[o], sign[o], price[o], size[o], usd[o], known_us[o])
+
+
+def read_quotes(entries: "pa.StructArray") -> Quotes:
+    """Quotes by time; where a book and a quote tell of one moment, the quote is the last."""
+    at, *sides, known, of_book, every = columns(entries)
+    bid, ask, bid_size, ask_size = map(numbers, sides)
+    times, known_us, is_book, is_every = whole(at), whole(known), flag(of_book), flag(every)
+    o = in_order(times, [bid_size, ask_size, bid, ask, known_us, ~is_book])
+    told = (bid[o], ask[o], bid_size[o], ask_size[o])
+    return Quotes(times[o], *told, known_us[o], is_book[o], is_every[o])
+
+
+def columns(entries: "pa.StructArray") -> list[Array]:
+    """The fields of the entries that have a time."""
+    timed = entries.filter(entries.field("at_us").is_valid())
+    return [timed.field(i) for i in range(timed.type.num_fields)]
+
+
+def in_order(times: Integers, ties: Sequence[NDArray[Any]]) -> Integers | slice:
+    """The order by time and, within a moment, by the last of `ties`, then the one before it."""
+    if (np.diff(times) > 0).all():
+        return slice(None)
+    return np.lexsort((*ties, times))
+
+
+def whole(column: Array) -> Integers:
+    """Whole numbers, 0 where missing."""
+    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def flag(column: Array) -> NDArray[np.bool_]:
+    """Flags, false where missing."""
+    return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def per_period(
+    returns: pa.StructType,
+    compute: Callable[[Prints, Quotes, int, int], Rows],
+) -> Callable[..., Array]:
+    """`compute` over each row's prints, quotes and period; NULL without a period."""
+
+    def call(prints: Lists, quotes: Lists, start_us: Array, end_us: Array) -> Array:
+        tables = list(_tables(compute, prints, quotes, start_us, end_us))
+        ends = np.cumsum([0, *(len(t[0]) if t else 0 for t in tables)])
+        is_known = pa.array([bool(t) for t in tables], type=FLAG)
+        found = stacked(returns, [t for t in tables if t])
+        return list_of(returns, ends, found, pa.compute.invert(is_known))
+
+    return call
+
+
+def _tables(
+    compute: Callable[[Prints, Quotes, int, int], Rows],
+    prints: Lists,
+    quotes: Lists,
+    start_us: Array,
+    end_us: Array,
+) -> Iterator[Rows]:
+    bounds = zip(start_us.to_pylist(), end_us.to_pylist(), strict=True)
+    for row, (start, end) in enumerate(bounds):
+        if start is None or end is None:
+            yield ()
+        else:
+            made = read_prints(entries(prints, row)), read_quotes(entries(quotes, row))
+            yield compute(*made, start, end)
+
+
+def entries(lists: Lists, row: int) -> "pa.StructArray":
+    """The entries of a row's list, none where it is NULL."""
+    start, end = lists.offsets[row].as_py(), lists.offsets[row + 1].as_py()
+    return cast(pa.StructArray, lists.values[start : end if lists[row].is_valid else start])
+
+
+# ---- spreads
+
+HORIZONS = ("1s", "5s", "1m", "5m")
+MINUTE = pa.struct(
+    [
+        *((name, WHOLE) for name in ("minute", "buys", "sells", "unsided", "turns", "priced")),
+        *((name, WHOLE) for name in ("of_books", "newest_us", "known_us")),
+        *((name, NUMBER) for name in ("weight", "effective", "age_s", "quoted", "quoted_s")),
+        *((f"count_{h}", WHOLE) for h in HORIZONS),
+        *((f"weight_{h}", NUMBER) for h in HORIZONS),
+        *((f"realised_{h}", NUMBER) for h in HORIZONS),
+    ]
+)
+
+
+def _spread_minutes(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Rows:
+    m = spreads.minutes(prints, quotes, start_us, end_us)
+    counted = (m.minute, m.buys, m.sells, m.unsided, m.turns, m.priced, m.of_books)
+    summed = (m.weight, m.effective, m.age_s, m.quoted, m.quoted_s)
+    return [
+        *map(pa.array, (*counted, m.newest_us, m.known_us)),
+        *map(nullable, summed),
+        *map(pa.array, m.later_count),
+        *map(nullable, (*m.later_weight, *m.realised)),
+    ]
+
+
+spread_minutes = per_period(MINUTE, _spread_minutes)
+
+
+IMPACTS = (
+    SqlFunction(
+        "spread_minutes",
+        (*TAPE, *PERIOD),
+        pa.list_(MINUTE),
+        "Sums of spreads and markouts per minute of a period, given its prints and those of five "
+        "minutes before it, and the quotes from five seconds before those on; `minute` counts "
+        "from 1970, sums are weighted by size, in basis points.",
+        spread_minutes,
+    ),
+)
