@@ -135,7 +135,7 @@ def split_both(
                 usd[k : k + n + 1], loss[k : k + n + 1], value[k : k + n + 1],
             )  # fmt: skip
             starts[v + 1] = k + n + 1
-            room[v] = int(math.floor(usd[k + n] / unit[v] + SLACK))
+            room[v] = math.floor(usd[k + n] / unit[v] + SLACK)
         for i in range(sizes.size):
             split_one(
                 usd, loss, value, starts, unit, room, rate, start, sizes[i],

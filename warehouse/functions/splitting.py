@@ -97,7 +97,7 @@ def near(
     lot: float, room: int, most: float, lots: Integers, extra: Floats,
 ) -> int:  # fmt: skip
     """Write the choices of lots whose penalty is below `most`, the least first; how many."""
-    down = min(int(math.floor(part / lot + SLACK)), room)
+    down = min(math.floor(part / lot + SLACK), room)
     up = down + 1
     below = penalty(usd, loss, value, slope, dear, part, down * lot)
     above = np.inf if up > room else penalty(usd, loss, value, slope, dear, part, up * lot)
@@ -118,7 +118,7 @@ def near(
 @kernel
 def needed(size: float, lot: float) -> int:
     """The fewest lots that hold a size."""
-    return max(int(math.ceil(size / lot - SLACK)), 0)
+    return max(math.ceil(size / lot - SLACK), 0)
 
 
 @kernel
