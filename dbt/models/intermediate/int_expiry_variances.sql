@@ -74,11 +74,11 @@ stripped as (
         snapshot_at,
         settle,
         cboe_strip(
-            {{ list_of('strike', 'strike') }},
-            {{ list_of('call_bid', 'strike') }},
-            {{ list_of('call_ask', 'strike') }},
-            {{ list_of('put_bid', 'strike') }},
-            {{ list_of('put_ask', 'strike') }},
+            {{ short_list_of('strike', 'strike') }},
+            {{ short_list_of('call_bid', 'strike') }},
+            {{ short_list_of('call_ask', 'strike') }},
+            {{ short_list_of('put_bid', 'strike') }},
+            {{ short_list_of('put_ask', 'strike') }},
             max(t_years),
             max(forward)
         ) as strip

@@ -81,11 +81,11 @@ boards as (
         snapshot_at,
         settle,
         is_coin,
-        {{ list_of('strike', 'strike') }} as strikes,
-        {{ list_of('call_bid', 'strike') }} as call_bids,
-        {{ list_of('call_ask', 'strike') }} as call_asks,
-        {{ list_of('put_bid', 'strike') }} as put_bids,
-        {{ list_of('put_ask', 'strike') }} as put_asks
+        {{ short_list_of('strike', 'strike') }} as strikes,
+        {{ short_list_of('call_bid', 'strike') }} as call_bids,
+        {{ short_list_of('call_ask', 'strike') }} as call_asks,
+        {{ short_list_of('put_bid', 'strike') }} as put_bids,
+        {{ short_list_of('put_ask', 'strike') }} as put_asks
 
     from strikes
 

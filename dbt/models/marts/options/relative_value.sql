@@ -33,9 +33,9 @@ expiries as (
         underlying,
         expires_at,
         snapshot_at,
-        {{ list_of('log_moneyness', 'place') }} as moneynesses,
-        {{ list_of('iv_mid * iv_mid * t_years', 'place') }} as variances,
-        {{ list_of('case when use_in_fit then 1 / half_spread_iv else 0 end', 'place') }} as weights
+        {{ short_list_of('log_moneyness', 'place') }} as moneynesses,
+        {{ short_list_of('iv_mid * iv_mid * t_years', 'place') }} as variances,
+        {{ short_list_of('case when use_in_fit then 1 / half_spread_iv else 0 end', 'place') }} as weights
 
     from quotes
 

@@ -39,9 +39,9 @@ expiries as (
         min(log_moneyness) as lowest_log_moneyness,
         max(log_moneyness) as highest_log_moneyness,
         {{ first_by('iv_mid', ['abs(log_moneyness)', 'instrument_id']) }} as nearest_iv,
-        {{ list_of('log_moneyness', 'log_moneyness, instrument_id') }} as moneynesses,
-        {{ list_of('total_variance', 'log_moneyness, instrument_id') }} as variances,
-        {{ list_of('weight', 'log_moneyness, instrument_id') }} as weights
+        {{ short_list_of('log_moneyness', 'log_moneyness, instrument_id') }} as moneynesses,
+        {{ short_list_of('total_variance', 'log_moneyness, instrument_id') }} as variances,
+        {{ short_list_of('weight', 'log_moneyness, instrument_id') }} as weights
 
     from quotes
 
@@ -84,13 +84,13 @@ surfaces as (
         venue,
         underlying,
         snapshot_at,
-        {{ list_of('fit.svi_a', 'place') }} as levels,
-        {{ list_of('fit.svi_b', 'place') }} as slopes,
-        {{ list_of('fit.svi_rho', 'place') }} as skews,
-        {{ list_of('fit.svi_m', 'place') }} as centres,
-        {{ list_of('fit.svi_sigma', 'place') }} as roundnesses,
-        {{ list_of('t_years', 'place') }} as times,
-        {{ list_of('quotes_used', 'place') }} as counts
+        {{ short_list_of('fit.svi_a', 'place') }} as levels,
+        {{ short_list_of('fit.svi_b', 'place') }} as slopes,
+        {{ short_list_of('fit.svi_rho', 'place') }} as skews,
+        {{ short_list_of('fit.svi_m', 'place') }} as centres,
+        {{ short_list_of('fit.svi_sigma', 'place') }} as roundnesses,
+        {{ short_list_of('t_years', 'place') }} as times,
+        {{ short_list_of('quotes_used', 'place') }} as counts
 
     from fitted
 
@@ -105,9 +105,9 @@ chains as (
         venue,
         underlying,
         snapshot_at,
-        {{ list_of('log_moneyness', 'expires_at, log_moneyness, instrument_id') }} as moneynesses,
-        {{ list_of('total_variance', 'expires_at, log_moneyness, instrument_id') }} as variances,
-        {{ list_of('weight', 'expires_at, log_moneyness, instrument_id') }} as weights
+        {{ short_list_of('log_moneyness', 'expires_at, log_moneyness, instrument_id') }} as moneynesses,
+        {{ short_list_of('total_variance', 'expires_at, log_moneyness, instrument_id') }} as variances,
+        {{ short_list_of('weight', 'expires_at, log_moneyness, instrument_id') }} as weights
 
     from quotes
 
