@@ -58,6 +58,12 @@ def table(marts: duckdb.DuckDBPyConnection, name: str, instrument: Instrument) -
     return marts.sql(query, params=[instrument.instrument_id]).pl()
 
 
+def vpin_buckets(
+    marts: duckdb.DuckDBPyConnection, instrument: Instrument, kind: str = "aggressor"
+) -> pl.DataFrame:
+    return table(marts, "flow.vpin_buckets", instrument).filter(pl.col("classification") == kind)
+
+
 def book_prints(instrument: Instrument, day: date) -> pl.DataFrame:
     """The prints that count for flow: sided and not negotiated."""
     rows = pl.DataFrame(flow_world.prints(instrument, day), infer_schema_length=None)
@@ -169,7 +175,7 @@ def counted(instrument: Instrument, days: Sequence[date]) -> list[Bucket]:
 )
 def test_buckets_are_those_counted_print_by_print(marts, instrument, days):
     expected = counted(instrument, days)
-    got = table(marts, "flow.vpin_buckets", instrument)
+    got = vpin_buckets(marts, instrument)
     assert got["bucket_number"].to_list() == [b.number for b in expected]
     assert got["started_at"].to_list() == [b.started_at.replace(tzinfo=None) for b in expected]
     assert got["ended_at"].to_list() == [
@@ -188,7 +194,7 @@ def test_buckets_are_those_counted_print_by_print(marts, instrument, days):
 
 def test_vpin_and_its_share_look_back_only(marts):
     buckets = counted(SPOT, (FIRST, SECOND, FOURTH))
-    got = table(marts, "flow.vpin_buckets", SPOT)
+    got = vpin_buckets(marts, SPOT)
     gap = np.array([abs(b.bought - b.sold) for b in buckets])
     lots = np.array([b.lots for b in buckets])
     earlier: list[float] = []
@@ -207,7 +213,7 @@ def test_vpin_and_its_share_look_back_only(marts):
 
 
 def test_a_size_from_the_own_day_is_known_when_the_day_is_over(marts):
-    got = table(marts, "flow.vpin_buckets", SPOT)
+    got = vpin_buckets(marts, SPOT)
     own = got.filter(pl.col("quality_flags").list.contains("own_day_size"))
     assert own.height > 40
     assert own["available_at"].min() == datetime(2026, 3, 2)  # noqa: DTZ001
@@ -215,7 +221,7 @@ def test_a_size_from_the_own_day_is_known_when_the_day_is_over(marts):
 
 
 def test_a_lost_day_drops_the_open_bucket_and_is_flagged_while_it_is_in_the_window(marts):
-    got = table(marts, "flow.vpin_buckets", SPOT)
+    got = vpin_buckets(marts, SPOT)
     flagged = got.filter(pl.col("quality_flags").list.contains("restarted"))
     after = got.filter(pl.col("started_at") >= start(FOURTH).replace(tzinfo=None))
     assert flagged["bucket_number"].to_list() == after["bucket_number"].to_list()[: BUCKETS - 1]

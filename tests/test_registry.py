@@ -1,13 +1,11 @@
 """SQL functions: declared once, bound to DuckDB, missing values in and out, units as published."""
 
-import datetime as dt
-
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from warehouse.functions import black, grid, svi, vpin
+from warehouse.functions import black, grid, svi
 from warehouse.plugins.duckdb import Plugin, bind, sql_type
 from warehouse.registry import FUNCTIONS
 
@@ -247,46 +245,6 @@ def test_parity_takes_missing_sides_as_null(connection):
     assert found["strikes_used"] == 3
     assert found["forward"] == pytest.approx(100, rel=1e-6)
     assert found["discount_factor"] is None
-
-
-def test_a_plan_has_one_row_per_day_and_reads_an_absent_day_as_no_unit(connection):
-    days = "[date '2024-01-01', '2024-01-02', '2024-01-05', '2024-01-06']"
-    (found,) = row(connection, f"vpin_plan({days}, [130, 0, 7, null])")
-    assert [day["day_at"] for day in found] == [dt.date(2024, 1, d) for d in (1, 2, 5, 6)]
-    expected = vpin.plan([130, 0, vpin.NO_UNIT, vpin.NO_UNIT, 7, vpin.NO_UNIT])
-    for name in ("bucket_lots", "first_bucket", "open_lots", "is_own_day", "is_restarted"):
-        column = getattr(expected, name)[[0, 1, 4, 5]].tolist()
-        assert [day[name] for day in found] == column
-    assert [day["is_restarted"] for day in found] == [False, False, True, False]
-
-
-def test_a_plan_without_any_volume_has_no_bucket_size(connection):
-    (found,) = row(connection, "vpin_plan([date '2024-01-01', '2024-01-02'], [null, 0])")
-    assert [day["bucket_lots"] for day in found] == [None, None]
-
-
-def test_days_out_of_order_are_refused_by_date(connection):
-    with pytest.raises(duckdb.InvalidInputException, match="days must ascend, 2024-01-01 does not"):
-        row(connection, "vpin_plan([date '2024-01-02', '2024-01-01'], [1, 1])")
-
-
-def test_fragments_point_at_list_positions_and_leave_unplanned_rows_null(connection):
-    found = connection.execute(
-        """
-        select i, vpin_fragments([3, 5, 4], [true, false, true], size, 0, 4)
-        from (values (1, 4), (2, null), (3, 6)) as days(i, size) order by i
-        """
-    ).fetchall()
-    assert found[1][1] is None
-    first = [tuple(f.values()) for f in found[0][1]]
-    assert first == [(0, 1, 2, 3, 1, True), (1, 2, 2, 0, 4, True), (2, 3, 3, 4, 0, True)]
-    third = [tuple(f.values()) for f in found[2][1]]
-    assert third == [(0, 1, 2, 3, 1, True), (1, 2, 3, 2, 4, True), (2, 3, 3, 2, 0, False)]
-
-
-def test_a_null_among_prints_is_refused_since_its_volume_would_be_lost(connection):
-    with pytest.raises(duckdb.InvalidInputException, match="a print would be lost"):
-        row(connection, "vpin_fragments([3, null], [true, false], 4, 0, 4)")
 
 
 def test_a_band_is_that_of_the_numerics(connection):

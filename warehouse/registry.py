@@ -10,30 +10,20 @@ per calendar day.
 """
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from warehouse.arrow import (
-    DAY,
-    DAYS,
     FLAG,
-    FLAGS,
     NUMBER,
     NUMBERS,
     TEXT,
-    WHOLE,
-    WHOLES,
     Array,
-    Integers,
     Lists,
     SqlFunction,
     calls_with,
     declared,
-    list_of,
     names_of,
     nullable,
     numbers,
@@ -41,8 +31,9 @@ from warehouse.arrow import (
     record,
     record_type,
 )
-from warehouse.functions import bands, black, calibration, forwards, svi, vpin
+from warehouse.functions import bands, black, calibration, forwards, svi
 from warehouse.registry_books import BOOKS
+from warehouse.registry_buckets import BUCKETS
 from warehouse.registry_carry import CARRY
 from warehouse.registry_funding import FUNDING
 from warehouse.registry_impact import IMPACTS
@@ -145,76 +136,6 @@ def forward_parity(
     )
 
 
-# ---- volume buckets
-
-PLAN = record_type(
-    day_at=DAY,
-    bucket_lots=WHOLE,
-    first_bucket=WHOLE,
-    open_lots=WHOLE,
-    open_bucket_lots=WHOLE,
-    is_own_day=FLAG,
-    is_restarted=FLAG,
-)
-FRAGMENT = record_type(
-    bucket_offset=WHOLE,
-    start_index=WHOLE,
-    end_index=WHOLE,
-    buy_lots=WHOLE,
-    sell_lots=WHOLE,
-    is_full=FLAG,
-)
-
-
-def vpin_plan(days: Lists, volume_lots: Lists) -> Array:
-    (at, volume), offsets = ragged("vpin_plan", [days, volume_lots])
-    day = at.cast(pa.int32()).to_numpy()
-    lots = volume.fill_null(vpin.NO_UNIT).to_numpy(zero_copy_only=False)
-    plans = [day_plan(day[a:b], lots[a:b]) for a, b in pairwise(offsets)]
-    columns = [np.concatenate(c) for c in zip(*plans, strict=True)] or [lots[:0]] * 6
-    sizes = [pa.array(c, mask=c == 0) for c in (columns[0], columns[3])]
-    flags = [pa.array(c, type=FLAG) for c in columns[4:]]
-    rows = [at, sizes[0], pa.array(columns[1]), pa.array(columns[2]), sizes[1], *flags]
-    return list_of(PLAN, offsets, rows)
-
-
-def day_plan(day: NDArray[np.int32], lots: Integers) -> list[NDArray[Any]]:
-    """The plan of the days given; calendar days between them that are absent have no unit."""
-    if day.size == 0:
-        return list(vpin.plan(lots))
-    if (gaps := np.diff(day)).size and gaps.min() < 1:
-        at = np.datetime64(int(day[1:][gaps < 1][0]), "D")
-        raise ValueError(f"vpin_plan: days must ascend, {at} does not")
-    calendar = np.full(int(day[-1] - day[0]) + 1, vpin.NO_UNIT, dtype=np.int64)
-    calendar[day - day[0]] = lots
-    return [c[day - day[0]] for c in vpin.plan(calendar)]
-
-
-def vpin_fragments(
-    lots: Lists, is_buy: Lists, bucket_lots: Array, open_lots: Array, open_bucket_lots: Array
-) -> Array:
-    (sizes, buys), offsets = ragged("vpin_fragments", [lots, is_buy])
-    if sizes.null_count or buys.null_count:
-        raise ValueError("vpin_fragments: NULL among lots or is_buy, a print would be lost")
-    size, buy = sizes.to_numpy(), buys.to_numpy(zero_copy_only=False)
-    known = pc.and_(lots.is_valid(), is_buy.is_valid())
-    for given in (bucket_lots, open_lots, open_bucket_lots):
-        known = pc.and_(known, given.is_valid())
-    entry = zip(
-        *(c.to_pylist() for c in (known, bucket_lots, open_lots, open_bucket_lots)), strict=True
-    )
-    none = vpin.fragments(size[:0], buy[:0], 1)
-    cuts = [
-        vpin.fragments(size[a:b], buy[a:b], each, held, first) if is_known else none
-        for (a, b), (is_known, each, held, first) in zip(pairwise(offsets), entry, strict=True)
-    ]
-    offset, start, end, *rest = (np.concatenate(c) for c in zip(none, *cuts, strict=True))
-    # SQL counts list positions from 1.
-    columns = [pa.array(c) for c in (offset, start + 1, end + 1, *rest)]
-    ends = np.cumsum([0, *(c.is_full.size for c in cuts)])
-    return list_of(FRAGMENT, ends, columns, pc.invert(known))
-
-
 # ---- hedging
 
 
@@ -233,6 +154,7 @@ FUNCTIONS = (
     *FUNDING,
     *VARIANCES,
     *VOLATILITY,
+    *BUCKETS,
     *TOXICITY,
     SqlFunction(
         "black_price",
@@ -296,26 +218,6 @@ FUNCTIONS = (
         "Parity forward of one expiry, one list entry per strike, quotes in coin or US dollars. "
         "Status: ok, too_few_strikes, no_solution.",
         forward_parity,
-    ),
-    SqlFunction(
-        "vpin_plan",
-        (("days", DAYS), ("volume_lots", WHOLES)),
-        pa.list_(PLAN),
-        "Per day of one instrument, ascending: bucket size and the bucket open at its start. "
-        "Volume 0 is a day without trades, NULL, -1 or an absent day one without a committed unit.",
-        vpin_plan,
-    ),
-    SqlFunction(
-        "vpin_fragments",
-        (
-            ("lots", WHOLES),
-            ("is_buy", FLAGS),
-            *declared("bucket_lots", "open_lots", "open_bucket_lots", dtype=WHOLE),
-        ),
-        pa.list_(FRAGMENT),
-        "Buckets touched by the prints of a day, the open one included; indices are list positions "
-        "from 1 and bucket_offset 0 is the bucket open at the start. NULL arguments give NULL.",
-        vpin_fragments,
     ),
     SqlFunction(
         "whalley_wilmott_half_width",

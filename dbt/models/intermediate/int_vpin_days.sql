@@ -6,56 +6,54 @@
 
 with
 
-prints as (
+minutes as (
 
+    select * from {{ ref('int_vpin_minutes') }}
+
+),
+
+bars as (
+
+    -- In hundred-millionths, so that sums of them and of their squares are exact.
     select
-        trades.venue,
-        trades.underlying,
-        trades.instrument_id,
-        {{ day_of('trades.event_at') }} as day_at,
-        trades.available_at,
-        coalesce(instruments.contract_type = 'inverse', false) as is_inverse,
-        {{ native_size('trades', 'instruments') }} as quantity_native,
-        -- A lot is declared in contracts; of spot and linear instruments base coins are traded.
-        instruments.lot_size * case
-            when instruments.contract_type = 'inverse' then 1
-            else coalesce(instruments.contract_size, 1)
-        end as declared_lot,
-        instruments.contract_size
+        instrument_id,
+        minute_at,
+        round(1e8 * ln(close_price / open_price)) as change_units
 
-    from {{ ref('stg_trades') }} as trades
+    from {{ ref('bars_1m') }}
 
-    left join {{ ref('stg_instruments') }} as instruments
-        on
-            trades.instrument_id = instruments.instrument_id
-            and trades.event_at >= instruments.valid_from
-            and trades.event_at < instruments.valid_to
-
-    where not trades.is_block and trades.side is not null
+    where open_price > 0 and close_price > 0
 
 )
 
 select
-    venue,
-    underlying,
-    instrument_id,
-    day_at,
-    is_inverse,
-    contract_size,
-    declared_lot,
-    sum({{ exact('quantity_native') }}) as volume_native,
-    max({{ decimal_places('quantity_native') }}) as decimal_places,
-    max(case
+    minutes.venue,
+    minutes.underlying,
+    minutes.instrument_id,
+    minutes.day_at,
+    max(minutes.is_inverse) as is_inverse,
+    max(minutes.contract_size) as contract_size,
+    case
         when
-            {{ exact('round(quantity_native / declared_lot) * declared_lot') }}
-            = {{ exact('quantity_native') }}
-            then 0
-        else 1
-    end) as is_lot_broken,
-    max(available_at) as newest_available_at,
-    count(*) as print_count
+            min(minutes.lowest_lot) = max(minutes.highest_lot)
+            and max(minutes.is_lot_broken) = 0
+            and min(minutes.lowest_lot) > 0
+            then min(minutes.lowest_lot)
+    end as declared_lot,
+    max(minutes.decimal_places) as decimal_places,
+    sum(minutes.volume_native) as volume_native,
+    sum(minutes.sided_native) as sided_native,
+    count(bars.change_units) as bar_count,
+    sum(cast(bars.change_units as decimal(38, 0))) as change_sum,
+    sum(cast(bars.change_units * bars.change_units as decimal(38, 0))) as change_square_sum,
+    max(minutes.newest_available_at) as newest_available_at,
+    sum(minutes.row_count) as print_count
 
-from prints
+from minutes
 
-group by
-    venue, underlying, instrument_id, day_at, is_inverse, contract_size, declared_lot
+left join bars
+    on
+        minutes.instrument_id = bars.instrument_id
+        and minutes.minute_at = bars.minute_at
+
+group by minutes.venue, minutes.underlying, minutes.instrument_id, minutes.day_at

@@ -7,34 +7,131 @@
 
 with
 
-sized as (
+minutes as (
 
-    -- Blocks and prints without a side fill no bucket; their numbers still prove completeness.
     select
-        trades.instrument_id,
-        trades.day_at,
-        trades.sequence,
-        trades.event_at,
-        trades.trade_id,
-        trades.available_at,
-        trades.quantity_base,
-        {{ native_size('trades', 'instruments') }} as quantity_native,
+        minutes.instrument_id,
+        minutes.minute_at,
+        minutes.row_count,
+        minutes.numbered_count,
+        minutes.first_sequence,
+        minutes.last_sequence,
+        minutes.newest_available_at,
+        minutes.assumed_count,
+        minutes.unsided_count,
+        minutes.unsized_count,
+        minutes.volume_base,
+        plan.classification,
+        plan.day_at,
         plan.bucket_lots,
         plan.open_lots,
         plan.open_bucket_lots,
-        plan.lot_native,
-        not trades.is_block and trades.side is not null as is_book,
-        trades.side = 'buy' as is_buy,
-        case when trades.side is null then 1 else 0 end as unsided,
-        case when trades.is_availability_assumed then 1 else 0 end as assumed,
-        case when trades.sequence is null then 1 else 0 end as unnumbered
+        plan.places,
+        plan.classification = 'bulk' as is_bulk,
+        {{ step_number('minutes.minute_at', 60) }} as minute_number,
+        case when plan.classification = 'bulk' then minutes.first_at else minutes.first_sided_at end
+            as first_at,
+        case when plan.classification = 'bulk' then minutes.last_at else minutes.last_sided_at end
+            as last_at,
+        case
+            when plan.classification = 'bulk' then minutes.volume_native else minutes.sided_native
+        end as counted_native,
+        case when plan.classification = 'aggressor' then minutes.bought_native end as bought_native,
+        minutes.bought_base,
+        minutes.sold_base,
+        case
+            when plan.classification = 'bulk' then coalesce(bulk_share(
+                ln(bars.close_price / bars.open_price), plan.deviation, plan.bulk_degrees
+            ), 0.5e0)
+        end as bought_share
 
-    from {{ ref('stg_trades') }} as trades
+    from {{ ref('int_vpin_minutes') }} as minutes
 
     inner join {{ ref('int_vpin_plan') }} as plan
         on
-            trades.instrument_id = plan.instrument_id
-            and trades.day_at = plan.day_at
+            minutes.instrument_id = plan.instrument_id
+            and minutes.day_at = plan.day_at
+
+    left join {{ ref('bars_1m') }} as bars
+        on
+            minutes.instrument_id = bars.instrument_id
+            and minutes.minute_at = bars.minute_at
+            and bars.open_price > 0
+            and bars.close_price > 0
+
+    where plan.bucket_lots > 0
+
+),
+
+lotted as (
+
+    -- Differences of rounded running sums: whatever the lot, none is lost and none is doubled.
+    select
+        *,
+        {{ lots_of('sum(counted_native) over so_far', 'places') }} as lots_until,
+        {{ lots_of('coalesce(sum(counted_native) over before, 0)', 'places') }} as lots_before
+
+    from minutes
+
+    window
+        so_far as (
+            partition by instrument_id, classification
+            order by minute_at asc nulls last
+            rows between unbounded preceding and current row
+        ),
+        before as (
+            partition by instrument_id, classification
+            order by minute_at asc nulls last
+            rows between unbounded preceding and 1 preceding
+        )
+
+),
+
+marked as (
+
+    -- Only in a minute with an edge of a bucket inside does it matter which print is which.
+    select
+        *,
+        {{ edges_until('lots_until - 1', 'lotted') }} > {{ edges_until('lots_before', 'lotted') }}
+            as has_edge
+
+    from lotted
+
+),
+
+prints as (
+
+    select
+        marked.instrument_id,
+        marked.classification,
+        marked.day_at,
+        marked.bucket_lots,
+        marked.open_lots,
+        marked.open_bucket_lots,
+        marked.places,
+        marked.minute_at,
+        marked.minute_number,
+        marked.bought_share,
+        trades.event_at,
+        trades.sequence,
+        trades.trade_id,
+        trades.available_at,
+        trades.side,
+        trades.is_block,
+        trades.quantity_base,
+        {{ book_size('trades', 'instruments') }} as size_native,
+        case when trades.is_availability_assumed then 1 else 0 end as assumed,
+        -- Of a volume bought in bulk each print has its minute's share.
+        coalesce(marked.bought_share, case trades.side when 'buy' then 1e0 when 'sell' then 0e0 end)
+            as share
+
+    from {{ ref('stg_trades') }} as trades
+
+    inner join marked
+        on
+            trades.instrument_id = marked.instrument_id
+            and {{ minute_of('trades.event_at') }} = marked.minute_at
+            and marked.has_edge
 
     left join {{ ref('stg_instruments') }} as instruments
         on
@@ -44,68 +141,126 @@ sized as (
 
 ),
 
-lotted as (
+items as (
 
     select
-        *,
-        case
-            when is_book then cast(round(quantity_native / lot_native) as bigint)
-            else 0
-        end as lots,
-        case when is_book and is_buy then quantity_base else 0 end as bought_base,
-        case when is_book and not is_buy then quantity_base else 0 end as sold_base
+        instrument_id,
+        classification,
+        day_at,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        places,
+        minute_at,
+        minute_number,
+        cast(null as bigint) as sequence,
+        cast(null as varchar) as trade_id,
+        first_at,
+        last_at,
+        {{ exact('counted_native') }} as counted_native,
+        {{ exact('coalesce(cast(counted_native as double) * bought_share, bought_native)') }}
+            as bought_native,
+        cast(coalesce(volume_base * bought_share, bought_base) as double) as bought_base,
+        cast(coalesce(volume_base * (1e0 - bought_share), sold_base) as double) as sold_base,
+        row_count,
+        numbered_count,
+        first_sequence,
+        last_sequence,
+        newest_available_at,
+        assumed_count,
+        unsided_count,
+        unsized_count
 
-    from sized
+    from marked
+
+    where not has_edge
+
+    union all
+
+    select
+        instrument_id,
+        classification,
+        day_at,
+        bucket_lots,
+        open_lots,
+        open_bucket_lots,
+        places,
+        minute_at,
+        minute_number,
+        sequence,
+        trade_id,
+        event_at as first_at,
+        event_at as last_at,
+        {{ exact('case when share is not null then size_native end') }} as counted_native,
+        {{ exact('size_native * share') }} as bought_native,
+        case when size_native is not null then quantity_base * share end as bought_base,
+        case when size_native is not null then quantity_base * (1e0 - share) end as sold_base,
+        1 as row_count,
+        case when sequence is null then 0 else 1 end as numbered_count,
+        sequence as first_sequence,
+        sequence as last_sequence,
+        available_at as newest_available_at,
+        assumed as assumed_count,
+        case when not is_block and side is null then 1 else 0 end as unsided_count,
+        case when not is_block and size_native is null then 1 else 0 end as unsized_count
+
+    from prints
 
 ),
 
 arrived as (
 
-    -- Base coins bought and sold before each print: what a bucket holds is a difference of two.
     select
-        instrument_id,
-        day_at,
-        event_at,
-        quantity_base,
-        quantity_native,
-        bucket_lots,
-        open_lots,
-        open_bucket_lots,
-        lot_native,
-        is_book,
-        is_buy,
-        lots,
-        sum(case when is_book then 1 else 0 end) over so_far as place,
-        sum(lots) over so_far - lots as lots_before,
-        sum(bought_base) over so_far - bought_base as bought_before,
-        sum(sold_base) over so_far - sold_base as sold_before,
-        max(available_at) over so_far as known_at,
-        max(assumed) over so_far as assumed_count,
-        max(unsided) over so_far as unsided_count,
+        *,
+        row_number() over so_far as place,
+        {{ lots_of('coalesce(sum(counted_native) over so_far, 0)', 'places') }}
+        - {{ lots_of('coalesce(sum(counted_native) over before, 0)', 'places') }} as lots,
+        {{ lots_of('coalesce(sum(bought_native) over so_far, 0)', 'places') }}
+        - {{ lots_of('coalesce(sum(bought_native) over before, 0)', 'places') }} as bought,
+        -- What a minute's price change classifies is not known before the minute is over.
         case
-            when max(unnumbered) over so_far = 0
+            when classification = 'bulk'
+                then greatest(
+                    max(newest_available_at) over to_minute, {{ minute_end('minute_at') }}
+                )
+            else max(newest_available_at) over so_far
+        end as known_at,
+        max(assumed_count) over so_far as assumed_so_far,
+        max(unsided_count) over so_far as unsided_so_far,
+        max(unsized_count) over so_far as unsized_so_far,
+        case
+            when sum(row_count - numbered_count) over so_far = 0
                 then
-                    row_number() over so_far
-                    / cast(sequence - first_value(sequence) over so_far + 1 as double)
-        end as coverage
+                    cast(sum(row_count) over so_far as double)
+                    / (max(last_sequence) over so_far - min(first_sequence) over so_far + 1)
+        end as coverage_so_far
 
-    from lotted
+    from items
 
-    window so_far as (
-        partition by instrument_id, day_at
-        order by sequence asc nulls last, event_at asc nulls last, trade_id asc nulls last
-        rows between unbounded preceding and current row
-    )
-
-),
-
-prints as (
-
-    select *
-
-    from arrived
-
-    where is_book
+    window
+        so_far as (
+            partition by instrument_id, classification, day_at
+            order by
+                minute_at asc nulls last,
+                last_at asc nulls last,
+                sequence asc nulls last,
+                trade_id asc nulls last
+            rows between unbounded preceding and current row
+        ),
+        before as (
+            partition by instrument_id, classification, day_at
+            order by
+                minute_at asc nulls last,
+                last_at asc nulls last,
+                sequence asc nulls last,
+                trade_id asc nulls last
+            rows between unbounded preceding and 1 preceding
+        ),
+        to_minute as (
+            partition by instrument_id, classification, day_at
+            order by minute_at asc nulls last
+            range between unbounded preceding and current row
+        )
 
 ),
 
@@ -113,65 +268,32 @@ days as (
 
     select
         instrument_id,
+        classification,
         day_at,
         bucket_lots,
         open_lots,
         open_bucket_lots,
-        lot_native,
-        {{ list_of('lots', 'place') }} as lots_list,
-        {{ list_of('is_buy', 'place') }} as is_buy_list,
-        cast(sum(abs(
-            {{ exact('quantity_native') }} - {{ exact('lots * lot_native') }}
-        )) as double) as rounding_error
-
-    from prints
-
-    group by
-        instrument_id, day_at, bucket_lots, open_lots, open_bucket_lots, lot_native
-
-),
-
-cuts as (
-
-    select
-        instrument_id,
-        day_at,
-        bucket_lots,
-        open_lots,
-        open_bucket_lots,
-        lot_native,
-        rounding_error,
+        places,
         {{ exploded(
-            "vpin_fragments(lots_list, is_buy_list, bucket_lots, open_lots, open_bucket_lots)"
+            "vpin_fragments("
+            ~ list_of('lots', 'place') ~ ", "
+            ~ list_of('greatest(least(bought, lots), 0)', 'place') ~ ", "
+            ~ list_of('minute_number', 'place') ~ ", "
+            ~ list_of('coalesce(bought_base, 0)', 'place') ~ ", "
+            ~ list_of('coalesce(sold_base, 0)', 'place') ~ ", "
+            ~ "bucket_lots, open_lots, open_bucket_lots)"
         ) }} as fragment
 
-    from days
+    from arrived
 
-),
-
-fragments as (
-
-    select
+    group by
         instrument_id,
+        classification,
         day_at,
         bucket_lots,
         open_lots,
         open_bucket_lots,
-        lot_native,
-        rounding_error,
-        fragment.bucket_offset,
-        fragment.start_index,
-        fragment.end_index,
-        fragment.buy_lots,
-        fragment.sell_lots,
-        fragment.is_full,
-        sum(fragment.buy_lots + fragment.sell_lots) over (
-            partition by instrument_id, day_at
-            order by fragment.bucket_offset asc nulls last
-            rows between unbounded preceding and current row
-        ) as lots_to_end
-
-    from cuts
+        places
 
 ),
 
@@ -182,106 +304,82 @@ edges as (
     select
         *,
         true as is_opening,
-        start_index as place,
-        lots_to_end - buy_lots - sell_lots as lots_to_edge
+        days.fragment.start_index as place
 
-    from fragments
+    from days
 
     union all
 
     select
         *,
         false as is_opening,
-        end_index as place,
-        lots_to_end as lots_to_edge
+        days.fragment.end_index as place
 
-    from fragments
-
-),
-
-met as (
-
-    select
-        edges.*,
-        prints.event_at,
-        prints.known_at,
-        prints.coverage as coverage_so_far,
-        prints.assumed_count,
-        prints.unsided_count,
-        {{ base_until('prints', 'edges.lots_to_edge', 'bought_before', true) }} as bought,
-        {{ base_until('prints', 'edges.lots_to_edge', 'sold_before', false) }} as sold
-
-    from edges
-
-    inner join prints
-        on
-            edges.instrument_id = prints.instrument_id
-            and edges.day_at = prints.day_at
-            and edges.place = prints.place
+    from days
 
 ),
 
 bounded as (
 
     select
-        instrument_id,
-        day_at,
-        bucket_offset,
-        bucket_lots,
-        open_lots,
-        open_bucket_lots,
-        lot_native,
-        rounding_error,
-        buy_lots,
-        sell_lots,
-        is_full,
-        max(case when is_opening then event_at end) as started_at,
-        max(case when not is_opening then event_at end) as ended_at,
-        max(case when not is_opening then known_at end) as available_at,
-        max(case when not is_opening then coverage_so_far end) as coverage,
-        max(case when not is_opening then assumed_count end) as assumed_count,
-        max(case when not is_opening then unsided_count end) as unsided_count,
-        max(case when not is_opening then bought end)
-        - max(case when is_opening then bought end) as buy_base,
-        max(case when not is_opening then sold end)
-        - max(case when is_opening then sold end) as sell_base
+        edges.instrument_id,
+        edges.classification,
+        edges.day_at,
+        edges.fragment.bucket_offset,
+        max(case when edges.is_opening then arrived.first_at end) as started_at,
+        max(case when not edges.is_opening then arrived.last_at end) as ended_at,
+        max(case when not edges.is_opening then arrived.known_at end) as available_at,
+        max(case when not edges.is_opening then arrived.coverage_so_far end) as coverage,
+        max(case when not edges.is_opening then arrived.assumed_so_far end) as assumed_count,
+        max(case when not edges.is_opening then arrived.unsided_so_far end) as unsided_count,
+        max(case when not edges.is_opening then arrived.unsized_so_far end) as unsized_count
 
-    from met
+    from edges
+
+    inner join arrived
+        on
+            edges.instrument_id = arrived.instrument_id
+            and edges.classification = arrived.classification
+            and edges.day_at = arrived.day_at
+            and edges.place = arrived.place
 
     group by
-        instrument_id,
-        day_at,
-        bucket_offset,
-        bucket_lots,
-        open_lots,
-        open_bucket_lots,
-        lot_native,
-        rounding_error,
-        buy_lots,
-        sell_lots,
-        is_full
+        edges.instrument_id,
+        edges.classification,
+        edges.day_at,
+        edges.fragment.bucket_offset
 
 )
 
 select
-    instrument_id,
-    day_at,
-    bucket_offset,
-    bucket_lots,
-    open_lots,
-    open_bucket_lots,
-    lot_native,
-    rounding_error,
-    started_at,
-    ended_at,
-    available_at,
-    coverage,
-    assumed_count,
-    unsided_count,
-    buy_lots,
-    sell_lots,
-    buy_base,
-    sell_base,
-    is_full
+    days.instrument_id,
+    days.classification,
+    days.day_at,
+    days.fragment.bucket_offset,
+    days.bucket_lots,
+    days.open_lots,
+    days.open_bucket_lots,
+    days.places,
+    bounded.started_at,
+    bounded.ended_at,
+    bounded.available_at,
+    bounded.coverage,
+    bounded.assumed_count,
+    bounded.unsided_count,
+    bounded.unsized_count,
+    days.fragment.buy_lots,
+    days.fragment.sell_lots,
+    days.fragment.buy_base,
+    days.fragment.sell_base,
+    days.fragment.net_square,
+    days.fragment.net_largest,
+    days.fragment.is_full
 
-from bounded
+from days
+
+inner join bounded
+    on
+        days.instrument_id = bounded.instrument_id
+        and days.classification = bounded.classification
+        and days.day_at = bounded.day_at
+        and days.fragment.bucket_offset = bounded.bucket_offset

@@ -15,9 +15,12 @@ fragments as (
         plan.underlying,
         plan.is_inverse,
         plan.contract_size,
+        plan.finest_places,
         plan.first_bucket + fragments.bucket_offset as bucket_number,
         plan.is_own_day,
         plan.restart_count,
+        plan.bulk_distribution,
+        plan.classification = 'bulk' and plan.deviation is null as is_undeviated,
         plan.history_available_at
 
     from {{ ref('int_vpin_fragments') }} as fragments
@@ -25,11 +28,12 @@ fragments as (
     inner join plan
         on
             fragments.instrument_id = plan.instrument_id
+            and fragments.classification = plan.classification
             and fragments.day_at = plan.day_at
             and fragments.bucket_lots = plan.bucket_lots
             and fragments.open_lots = plan.open_lots
             and fragments.open_bucket_lots = plan.open_bucket_lots
-            and fragments.lot_native = plan.lot_native
+            and fragments.places = plan.places
 
 ),
 
@@ -39,10 +43,11 @@ buckets as (
         venue,
         underlying,
         instrument_id,
+        classification,
         bucket_number,
         is_inverse,
         contract_size,
-        lot_native,
+        finest_places,
         min(day_at) as opened_day_at,
         min(started_at) as started_at,
         max(ended_at) as ended_at,
@@ -51,14 +56,19 @@ buckets as (
         -- Its size was fixed on the day on which it opened.
         {{ first_by('is_own_day', ['day_at']) }} as is_own_day,
         {{ first_by('restart_count', ['day_at']) }} as restart_count,
-        sum(buy_lots) as buy_lots,
-        sum(sell_lots) as sell_lots,
+        {{ first_by('bulk_distribution', ['day_at']) }} as bulk_distribution,
+        max(case when is_undeviated then 1 else 0 end) as undeviated_count,
+        sum({{ lots_again('buy_lots', 'places', 'finest_places') }}) as buy_lots,
+        sum({{ lots_again('sell_lots', 'places', 'finest_places') }}) as sell_lots,
         {{ exact_sum('buy_base') }} as buy_base,
         {{ exact_sum('sell_base') }} as sell_base,
+        {{ exact_sum('net_square') }} as net_square,
+        max(net_largest) as net_largest,
         min(coverage) as coverage,
         max(case when coverage is null then 1 else 0 end) as unproven_count,
         max(assumed_count) as assumed_count,
-        max(unsided_count) as unsided_count
+        max(unsided_count) as unsided_count,
+        max(unsized_count) as unsized_count
 
     from fragments
 
@@ -66,12 +76,24 @@ buckets as (
         venue,
         underlying,
         instrument_id,
+        classification,
         bucket_number,
         is_inverse,
         contract_size,
-        lot_native
+        finest_places
 
     having max(case when is_full then 1 else 0 end) = 1
+
+),
+
+compared as (
+
+    select
+        *,
+        buy_lots + sell_lots as bucket_lots,
+        vpin_null(net_square, net_largest) * cast(buy_lots + sell_lots as double) as null_lots
+
+    from buckets
 
 ),
 
@@ -79,17 +101,18 @@ measured as (
 
     select
         *,
-        buy_lots + sell_lots as bucket_lots,
         -- Contracts are converted at the prices of the prints; base coins need no conversion.
-        case when is_inverse then buy_base else {{ native('buy_lots') }} end as buy_volume_base,
-        case when is_inverse then sell_base else {{ native('sell_lots') }} end as sell_volume_base,
+        case when is_inverse then buy_base else {{ native('buy_lots', 'finest_places') }} end
+            as buy_volume_base,
+        case when is_inverse then sell_base else {{ native('sell_lots', 'finest_places') }} end
+            as sell_volume_base,
         case
             when is_inverse then buy_base + sell_base
-            else {{ native('buy_lots + sell_lots') }}
+            else {{ native('bucket_lots', 'finest_places') }}
         end as bucket_volume_base,
         case
-            when is_inverse then {{ native('buy_lots + sell_lots') }}
-            else {{ native('buy_lots + sell_lots') }} / contract_size
+            when is_inverse then {{ native('bucket_lots', 'finest_places') }}
+            else {{ native('bucket_lots', 'finest_places') }} / contract_size
         end as bucket_volume_contracts,
         max(greatest(
             prints_available_at,
@@ -101,19 +124,25 @@ measured as (
             when count(*) over last_50 = 50
                 then
                     cast(sum(abs(buy_lots - sell_lots)) over last_50 as double)
-                    / cast(sum(buy_lots + sell_lots) over last_50 as double)
-        end as vpin
+                    / cast(sum(bucket_lots) over last_50 as double)
+        end as vpin,
+        case
+            when count(*) over last_50 = 50
+                then
+                    cast(sum({{ exact('null_lots') }}) over last_50 as double)
+                    / cast(sum(bucket_lots) over last_50 as double)
+        end as vpin_null
 
-    from buckets
+    from compared
 
     window
         so_far as (
-            partition by instrument_id
+            partition by instrument_id, classification
             order by bucket_number asc nulls last
             rows between unbounded preceding and current row
         ),
         last_50 as (
-            partition by instrument_id
+            partition by instrument_id, classification
             order by bucket_number asc nulls last
             rows between 49 preceding and current row
         )
@@ -123,7 +152,7 @@ measured as (
 measurable as (
 
     select
-        instrument_id,
+        concat_ws(' ', classification, instrument_id) as series,
         bucket_number,
         vpin
 
@@ -136,7 +165,7 @@ measurable as (
 placed as (
 
     {{ with_earlier_share(
-        'measurable', 'vpin', 'vpin_cdf', 'instrument_id', 'bucket_number', 100
+        'measurable', 'vpin', 'vpin_cdf', 'series', 'bucket_number', 100
     ) }}
 
 )
@@ -145,7 +174,8 @@ select
     measured.venue,
     measured.underlying,
     measured.instrument_id,
-    'aggressor' as classification,
+    measured.classification,
+    measured.bulk_distribution,
     measured.bucket_number,
     measured.bucket_volume_base,
     measured.bucket_volume_contracts,
@@ -154,6 +184,7 @@ select
     measured.buy_volume_base,
     measured.sell_volume_base,
     measured.vpin,
+    measured.vpin_null,
     placed.vpin_cdf,
     measured.available_at,
     {{ quality(
@@ -164,7 +195,9 @@ select
             ('measured.is_own_day', 'own_day_size'),
             ('measured.first_restart_count < measured.restart_count', 'restarted'),
             ('measured.unproven_count > 0', 'coverage_unproven'),
-            ('measured.unsided_count > 0', 'side_unknown'),
+            ("measured.unsided_count > 0 and measured.classification = 'aggressor'", 'side_unknown'),
+            ('measured.unsized_count > 0', 'size_unknown'),
+            ('measured.undeviated_count > 0', 'deviation_unknown'),
             ('measured.assumed_count > 0', 'assumed_availability'),
         ]
     ) }}
@@ -173,7 +206,7 @@ from measured
 
 left join placed
     on
-        measured.instrument_id = placed.instrument_id
-        and measured.bucket_number = placed.bucket_number
+        measured.bucket_number = placed.bucket_number
+        and concat_ws(' ', measured.classification, measured.instrument_id) = placed.series
 
 where measured.available_at <= {{ as_of() }}
