@@ -4,6 +4,9 @@ A book is one row, its levels as lists of equal length in any order. What regist
 missing values holds here: a level of which something is missing does not count.
 """
 
+from itertools import pairwise
+from typing import cast
+
 import numpy as np
 import pyarrow as pa
 
@@ -29,6 +32,7 @@ from warehouse.arrow import (
     record_type,
 )
 from warehouse.functions import books
+from warehouse.functions.split import Venue, splits
 
 COUNT = pa.int32()
 SIDES = ("bid", "ask")
@@ -54,6 +58,19 @@ RUNG = pa.struct(
         ("slippage_bps", NUMBER),
         ("levels_used", COUNT),
         ("is_fillable", FLAG),
+    ]
+)
+SPLIT = pa.struct(
+    [
+        ("side", TEXT),
+        ("notional", NUMBER),
+        ("filled", NUMBER),
+        ("vwap", NUMBER),
+        *((f"{name}_bps", NUMBER) for name in ("slippage", "fee", "cost", "gap")),
+        ("is_fillable", FLAG),
+        ("shares", NUMBERS),
+        ("best_single", TEXT),
+        ("best_single_cost_bps", NUMBER),
     ]
 )
 
@@ -89,6 +106,78 @@ def book_ladder(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
     return list_of(RUNG, np.arange(n + 1) * sides * sizes, columns)
 
 
+def book_split(
+    venue: Lists,
+    is_bid: Lists,
+    price: Lists,
+    quantity: Lists,
+    lot: Lists,
+    is_inverse: Lists,
+    fee_bps: Lists,
+    reference: Array,
+) -> Array:
+    """One row per group of books; the outer lists have an entry per venue."""
+    outer, offsets = ragged(
+        "book_split", [venue, is_bid, price, quantity, lot, is_inverse, fee_bps]
+    )
+    names = [str(name) for name in outer[0].to_pylist()]
+    inner = [cast(Lists, column) for column in outer[1:4]]
+    sides, prices, sizes, ends = levels("book_split", *inner)
+    lots, fees = numbers(outer[4]), numbers(outer[6])
+    inverse = outer[5].fill_null(False).to_numpy(zero_copy_only=False)
+    rows: list[tuple[object, ...]] = []
+    for (a, b), middle in zip(pairwise(offsets), numbers(reference), strict=True):
+        offers = [
+            Venue(
+                sides[ends[i] : ends[i + 1]],
+                prices[ends[i] : ends[i + 1]],
+                sizes[ends[i] : ends[i + 1]],
+                lots[i],
+                bool(inverse[i]),
+                (fees[i],),
+            )
+            for i in range(a, b)
+        ]
+        rows += split_rows(offers, names[a:b], middle)
+    each = len(rows) // max(len(offsets) - 1, 1)
+    columns = list(zip(*rows, strict=True)) or [()] * len(SPLIT)
+    arrays = [
+        pa.array(column, type=field.type) for column, field in zip(columns, SPLIT, strict=True)
+    ]
+    return list_of(SPLIT, np.arange(len(offsets)) * each, arrays)
+
+
+def split_rows(offers: list[Venue], names: list[str], middle: float) -> list[tuple[object, ...]]:
+    """The split of each side and size; a venue whose terms or a group whose middle is missing is
+    an error of the query."""
+    found = splits(offers, books.NOTIONALS, middle)
+    unit = np.array([v.lot if v.is_inverse else v.lot * middle for v in offers])
+    rows: list[tuple[object, ...]] = []
+    for s, side in enumerate(("buy", "sell")):
+        for i, size in enumerate(books.NOTIONALS):
+            is_fillable = bool(np.isfinite(found.cost_bps[s, i]))
+            measured = (found.slippage_bps, found.fee_bps, found.cost_bps, found.gap_bps)
+            bps = [float(m[s, i]) if is_fillable else None for m in measured]
+            single = int(found.single[s, i])
+            vwap = middle * (1.0 + (1 - 2 * s) * 1e-4 * found.slippage_bps[s, i])
+            filled = found.filled_usd[s, i]
+            shares = (found.lots[s, i] * unit / filled).tolist()
+            rows.append(
+                (
+                    side,
+                    size,
+                    float(filled) if is_fillable else None,
+                    float(vwap) if is_fillable else None,
+                    *bps,
+                    is_fillable,
+                    shares if is_fillable else None,
+                    names[single] if single >= 0 else None,
+                    float(found.single_cost_bps[s, i]) if single >= 0 else None,
+                )
+            )
+    return rows
+
+
 def levels(
     name: str, is_bid: Lists, price: Lists, quantity: Lists
 ) -> tuple[np.ndarray, Floats, Floats, Integers]:
@@ -117,5 +206,22 @@ BOOKS = (
         "Mean price and cost against the middle of market orders of 10,000 to 5,000,000 of quote "
         "currency that walk a book, per side; NULL where the levels end first.",
         book_ladder,
+    ),
+    SqlFunction(
+        "book_split",
+        (
+            ("venue", pa.list_(TEXT)),
+            ("is_bid", pa.list_(FLAGS)),
+            *declared("price", "quantity_base", dtype=pa.list_(NUMBERS)),
+            *declared("lot", dtype=NUMBERS),
+            ("is_inverse", FLAGS),
+            *declared("fee_bps", dtype=NUMBERS),
+            *declared("reference"),
+        ),
+        pa.list_(SPLIT),
+        "Cheapest split, in whole lots and after taker fees, of market orders of 10,000 to "
+        "5,000,000 US dollars over several books; costs are against a reference price that all "
+        "share, lots in base coin or (inverse) US dollars.",
+        book_split,
     ),
 )

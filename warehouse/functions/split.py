@@ -169,10 +169,12 @@ def split_one(
         next_step(step, start)
     single, alone = cheapest_alone(usd, loss, value, starts, lot, room, rate, start, size)
     row[3] = single
-    if alone < best - SAME:
-        best, proven = alone, False
-        found[:] = 0
-        found[single] = needed(size, lot[single])
+    if alone < best:
+        if alone < best - SAME:
+            proven = False
+            found[:] = 0
+            found[single] = needed(size, lot[single])
+        best = alone
     if best == np.inf:
         return
     filled, paid = 0.0, 0.0

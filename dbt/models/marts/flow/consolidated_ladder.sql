@@ -1,0 +1,215 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='microbatch',
+    event_time='snapshot_at',
+) }}
+
+with
+
+-- Spot with spot, perpetuals with perpetuals, all that is quoted in dollars; a book without a
+-- middle or a fee that is not known cannot be compared.
+offers as (
+
+    select
+        books.underlying,
+        books.kind,
+        books.instrument_id,
+        books.snapshot_at,
+        books.quoted_at,
+        books.available_at,
+        books.is_availability_assumed,
+        books.is_bid,
+        books.price,
+        books.quantity_base,
+        books.contract_type = 'inverse' as is_inverse,
+        books.lot_size is null as is_lot_unknown,
+        depths.mid_price,
+        -- A lot is declared in contracts; one that is unknown counts as a dollar.
+        coalesce(
+            books.lot_size * coalesce(books.contract_size, 1),
+            case when books.contract_type = 'inverse' then 1 else 1 / depths.mid_price end
+        ) as lot,
+        fees.taker_bps
+
+    from {{ ref('int_books') }} as books
+
+    inner join {{ ref('int_book_depths') }} as depths
+        on
+            books.instrument_id = depths.instrument_id
+            and books.snapshot_at = depths.snapshot_at
+
+    inner join {{ ref('fees') }} as fees
+        on
+            books.venue = fees.venue
+            and books.kind = fees.kind
+            and (fees.contract_type = '*' or books.contract_type = fees.contract_type)
+            and fees.tier = 'regular'
+            and books.snapshot_at >= fees.valid_from
+            and books.snapshot_at < fees.valid_to
+
+    where
+        books.kind in ('spot', 'perp')
+        and books.is_dollar
+        and depths.book_status = 'ok'
+
+),
+
+members as (
+
+    select distinct
+        underlying,
+        kind,
+        instrument_id
+
+    from offers
+
+),
+
+instants as (
+
+    select distinct
+        underlying,
+        kind,
+        snapshot_at
+
+    from offers
+
+),
+
+asked as (
+
+    select
+        instants.underlying,
+        instants.kind,
+        instants.snapshot_at,
+        members.instrument_id,
+        count(*) over (
+            partition by instants.underlying, instants.kind, instants.snapshot_at
+        ) as asked_count
+
+    from instants
+
+    inner join members
+        on
+            instants.underlying = members.underlying
+            and instants.kind = members.kind
+
+),
+
+found as (
+
+    select
+        asked.underlying,
+        asked.kind,
+        asked.snapshot_at,
+        asked.instrument_id,
+        asked.asked_count,
+        offers.snapshot_at as book_at,
+        coalesce(offers.quoted_at, offers.snapshot_at) as quoted_at,
+        offers.available_at,
+        offers.is_availability_assumed,
+        offers.is_bid,
+        offers.price,
+        offers.quantity_base,
+        offers.is_inverse,
+        offers.is_lot_unknown,
+        offers.mid_price,
+        offers.lot,
+        offers.taker_bps,
+        {{ seconds_between('offers.snapshot_at', 'asked.snapshot_at') }} <= 5 as is_fresh
+
+    from asked
+
+    {{ asof_left_join(
+        'offers', 'offers', ['instrument_id'], 'asked', 'snapshot_at', 'snapshot_at'
+    ) }}
+
+),
+
+combined as (
+
+    select
+        underlying,
+        kind,
+        snapshot_at,
+        {{ exact_sum('mid_price') }} / count(*) as reference_price,
+        count(*) < max(asked_count) as is_book_missing,
+        max(case when is_lot_unknown then 1 else 0 end) = 1 as is_lot_unknown,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
+        min(book_at) as oldest_book_at,
+        min(quoted_at) as oldest_quoted_at,
+        greatest(snapshot_at, max(available_at)) as available_at,
+        {{ list_of('instrument_id', 'instrument_id') }} as instrument_ids,
+        {{ list_of('is_bid', 'instrument_id') }} as is_bid,
+        {{ list_of('price', 'instrument_id') }} as price,
+        {{ list_of('quantity_base', 'instrument_id') }} as quantity_base,
+        {{ list_of('lot', 'instrument_id') }} as lot,
+        {{ list_of('is_inverse', 'instrument_id') }} as is_inverse,
+        {{ list_of('taker_bps', 'instrument_id') }} as taker_bps
+
+    from found
+
+    where is_fresh
+
+    group by underlying, kind, snapshot_at
+
+),
+
+rungs as (
+
+    select
+        underlying,
+        kind,
+        snapshot_at,
+        reference_price,
+        is_book_missing,
+        is_lot_unknown,
+        is_availability_assumed,
+        oldest_book_at,
+        oldest_quoted_at,
+        available_at,
+        instrument_ids,
+        {{ exploded(
+            'book_split(instrument_ids, is_bid, price, quantity_base, lot, is_inverse, taker_bps, '
+            ~ 'reference_price)'
+        ) }} as rung
+
+    from combined
+
+)
+
+select
+    underlying,
+    kind,
+    rung.side,
+    rung.notional as notional_usd,
+    snapshot_at,
+    'regular' as fee_tier,
+    reference_price,
+    rung.vwap,
+    rung.slippage_bps,
+    rung.fee_bps,
+    rung.cost_bps,
+    rung.is_fillable,
+    rung.filled as filled_usd,
+    instrument_ids,
+    rung.shares,
+    rung.best_single as best_single_instrument_id,
+    rung.best_single_cost_bps,
+    rung.gap_bps,
+    {{ seconds_between('oldest_book_at', 'snapshot_at') }} as oldest_book_age_s,
+    available_at,
+    {{ quality(
+        'snapshot_at',
+        'oldest_quoted_at',
+        'null',
+        soft_flags=[
+            ('is_book_missing', 'book_missing'),
+            ('is_lot_unknown', 'unknown_lot'),
+            ('is_availability_assumed', 'assumed_availability'),
+        ]
+    ) }}
+
+from rungs
+
+where available_at <= {{ as_of() }}
