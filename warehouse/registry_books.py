@@ -76,34 +76,39 @@ SPLIT = pa.struct(
 
 
 def book_depths(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
-    found = books.depths(*levels("book_depths", is_bid, price, quantity))
+    given = levels("book_depths", is_bid, price, quantity)
+    found = books.depths(*given)
     n = found.mid.size
+    is_nothing = np.diff(given[-1]) == 0
     columns = [
         found.mid,
         *found.price.T,
         *found.quantity.T,
-        *found.depth.reshape(n, -1).T,
+        *found.depth.reshape(n, len(SIDES) * len(books.WIDTHS_BPS)).T,
         *found.reach.T,
-        *found.recorded.T,
+        *np.where(is_nothing, np.nan, found.recorded.T),
     ]
     counts = (*found.levels.T, found.unusable, found.doubled)
-    whole = [pa.array(c.astype(np.int32)) for c in counts]
+    whole = [pa.array(c.astype(np.int32), mask=is_nothing) for c in counts]
     return record(DEPTHS, [*columns, *whole, names_of(books.BookStatus, found.status)])
 
 
 def book_ladder(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
-    found = books.ladders(*levels("book_ladder", is_bid, price, quantity))
-    n, sides, sizes = found.vwap.shape
-    side = np.tile(np.repeat(["buy", "sell"], sizes), n)
+    given = levels("book_ladder", is_bid, price, quantity)
+    found = books.ladders(*given)
+    is_there = np.diff(given[-1]) > 0
+    _, sides, sizes = found.vwap.shape
+    n = int(is_there.sum())
     columns = [
-        pa.array(side, type=TEXT),
+        pa.array(np.tile(np.repeat(["buy", "sell"], sizes), n), type=TEXT),
         pa.array(np.tile(books.NOTIONALS, n * sides)),
-        nullable(found.vwap.ravel()),
-        nullable(found.slippage_bps.ravel()),
-        pa.array(found.levels_used.ravel().astype(np.int32)),
-        pa.array(found.is_fillable.ravel()),
+        nullable(found.vwap[is_there].ravel()),
+        nullable(found.slippage_bps[is_there].ravel()),
+        pa.array(found.levels_used[is_there].ravel().astype(np.int32)),
+        pa.array(found.is_fillable[is_there].ravel()),
     ]
-    return list_of(RUNG, np.arange(n + 1) * sides * sizes, columns)
+    ends = np.concatenate([[0], np.cumsum(is_there)]) * sides * sizes
+    return list_of(RUNG, ends, columns)
 
 
 def book_split(
@@ -116,7 +121,7 @@ def book_split(
     fee_bps: Lists,
     reference: Array,
 ) -> Array:
-    """One row per group of books; the outer lists have an entry per venue."""
+    """One row per group of books; the outer lists have an entry per venue. No venue, no rows."""
     outer, offsets = ragged(
         "book_split", [venue, is_bid, price, quantity, lot, is_inverse, fee_bps]
     )
@@ -126,6 +131,7 @@ def book_split(
     lots, fees = numbers(outer[4]), numbers(outer[6])
     inverse = outer[5].fill_null(False).to_numpy(zero_copy_only=False)
     rows: list[tuple[object, ...]] = []
+    row_ends = [0]
     for (a, b), middle in zip(pairwise(offsets), numbers(reference), strict=True):
         offers = [
             Venue(
@@ -139,17 +145,18 @@ def book_split(
             for i in range(a, b)
         ]
         rows += split_rows(offers, names[a:b], middle)
-    each = len(rows) // max(len(offsets) - 1, 1)
+        row_ends.append(len(rows))
     columns = list(zip(*rows, strict=True)) or [()] * len(SPLIT)
     arrays = [
         pa.array(column, type=field.type) for column, field in zip(columns, SPLIT, strict=True)
     ]
-    return list_of(SPLIT, np.arange(len(offsets)) * each, arrays)
+    return list_of(SPLIT, np.array(row_ends), arrays)
 
 
 def split_rows(offers: list[Venue], names: list[str], middle: float) -> list[tuple[object, ...]]:
-    """The split of each side and size; a venue whose terms or a group whose middle is missing is
-    an error of the query."""
+    """The split of each side and size; a venue without terms is an error of the query."""
+    if not offers or np.isnan(middle):
+        return []
     found = splits(offers, books.NOTIONALS, middle)
     unit = np.array([v.lot if v.is_inverse else v.lot * middle for v in offers])
     rows: list[tuple[object, ...]] = []
