@@ -256,6 +256,29 @@ def test_only_informed_bursts_move_the_price():
     assert abs(np.mean(moves[False])) < 0.001
 
 
+def test_each_day_has_a_placebo_of_every_kind_and_each_is_what_it_is_called():
+    kinds = ("one_sided", "volume", "volatility")
+    counts, nets, swings = ({kind: [] for kind in kinds} for _ in range(3))
+    for seed in range(12):
+        for state in simulate(COINS, seed, 0.2).values():
+            assert sum(e.is_informed for e in state.episodes) == 3
+            orders = state.flows[f"binance:{state.coin.name}/USDT"]
+            usual = len(orders) / 86_400
+            for e in state.episodes:
+                if e.is_informed:
+                    continue
+                inside = (orders.at >= e.start_s) & (orders.at < e.end_s)
+                counts[e.kind].append(inside.sum() / (usual * (e.end_s - e.start_s)))
+                nets[e.kind].append(e.direction * orders.sign[inside].mean())
+                path = state.log_spot[e.start_s : e.end_s]
+                around = state.log_spot[max(e.start_s - 7_200, 0) : e.start_s]
+                swings[e.kind].append(np.diff(path).std() / np.diff(around).std())
+    assert all(len(found) == 24 for found in counts.values())
+    assert np.mean(counts["volume"]) > 2.5 > 1.5 > np.mean(counts["volatility"])
+    assert np.mean(nets["one_sided"]) > 0.2 > 0.1 > abs(np.mean(nets["volume"]))
+    assert np.mean(swings["volatility"]) > 1.8 > 1.3 > np.mean(swings["one_sided"])
+
+
 def test_the_path_realises_what_its_options_imply():
     ratios = []
     for seed in range(12):

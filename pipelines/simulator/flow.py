@@ -9,6 +9,8 @@ from pipelines.simulator.world import DAY_S, Episode, Floats, Ints
 BRANCHING = 0.6  # children per order
 SAME_TIME = 0.35  # share of children that are further fills of the same sweep
 SAME_SIDE = 0.85
+# orders of an episode, in those of a usual while of that length
+BURSTS = {"informed": 1.5, "one_sided": 1.5, "volume": 3.0, "volatility": 0.0}
 FOLLOWING = 0.06  # share of background prints that go with the last minute's move
 BACKGROUND, INFORMED, PLACEBO, MOMENTUM = 0, 1, 2, 3
 
@@ -92,9 +94,11 @@ def _ancestors(rng: np.random.Generator, count: int, profile: Floats) -> Orders:
 
 def _burst(rng: np.random.Generator, daily: float, episode: Episode) -> Orders:
     length = episode.end_s - episode.start_s
-    count = int(rng.poisson(1.5 * daily / DAY_S * length * (1 - BRANCHING)))
+    rate = BURSTS[episode.kind] * daily / DAY_S
+    count = int(rng.poisson(rate * length * (1 - BRANCHING)))
     at = rng.uniform(episode.start_s, episode.end_s, count)
-    sign = np.where(rng.random(count) < 0.9, episode.direction, -episode.direction)
+    share = 0.5 if episode.kind == "volume" else 0.9
+    sign = np.where(rng.random(count) < share, episode.direction, -episode.direction)
     return at, sign, np.full(count, INFORMED if episode.is_informed else PLACEBO)
 
 

@@ -39,6 +39,7 @@ COMMON = 0.8  # correlation of the coins' price shocks
 # of variance; impact, jumps and informed bursts bring about the rest, so that the path realises
 # what its options imply
 DIFFUSIVE_SHARE = 0.7
+SWING = 2.5  # of a volatility burst, in usual swings
 PASSING = 0.5  # of the lasting impact comes on top for a while,
 PASSING_S = 20.0  # and is gone after so many seconds
 PULLS = {"um": 1.0, "cm": 1.0, "deribit": 0.7}  # how much of a premium each market shows
@@ -115,7 +116,8 @@ def simulate_coin(coin: Coin, seed: int, size: float, day: date) -> State:
     variance = _variance(rng, coin, seed, day, shocks)
     activity = _activity(variance)
     spread = np.sqrt(np.repeat(variance[:-1], 60) / YEAR_S)
-    diffusion = np.sqrt(DIFFUSIVE_SHARE) * spread * shocks - spread**2 / 2
+    swing = np.sqrt(DIFFUSIVE_SHARE) * spread * _swings(plan.episodes)
+    diffusion = swing * shocks - spread**2 / 2
     own = diffusion + jumps + _information(plan.episodes)
     base = np.concatenate([[0.0], np.cumsum(own)])
     flows = {
@@ -253,6 +255,15 @@ def _passing(push: Floats) -> Floats:
     for i in range(1, len(own)):
         left[i] = own[i - 1, -1] + left[i - 1] * fades[-1]
     return np.concatenate([[0.0], (own + left[:, None] * fades).ravel()])
+
+
+def _swings(episodes: tuple[Episode, ...]) -> Floats:
+    """How much wider than its options imply the price swings, per second."""
+    wider = np.ones(DAY_S)
+    for e in episodes:
+        if e.kind == "volatility":
+            wider[e.start_s : e.end_s] = SWING
+    return wider
 
 
 def _information(episodes: tuple[Episode, ...]) -> Floats:

@@ -158,12 +158,13 @@ def impact(state: State) -> pl.DataFrame:
 
 
 def _episodes(state: State) -> pl.DataFrame:
-    """Bursts of orders, informed or not."""
+    """What was planted of unusual whiles, informed or not."""
     frame = pl.DataFrame([asdict(episode) for episode in state.episodes])
     midnight = datetime.combine(state.day, datetime.min.time())
     return frame.select(
         pl.col("coin").alias("underlying"),
         "is_informed",
+        "kind",
         "direction",
         "log_move",
         *(

@@ -70,14 +70,21 @@ LISTINGS = (
     Listing("deribit", ETH, "ETH-PERPETUAL", "deribit:ETH/USD:ETH", 0.05, 1, 1, 7_000, 1_234_500),
 )
 MAKERS = ("spot", "um")  # of prices: net taker flow in these markets moves the coin
+PLACEBOS = ("one_sided", "volume", "volatility")  # one of each a day
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A burst of one-sided orders; only an informed one moves the price. Seconds after midnight."""
+    """A while that looks unusual; only an informed one moves the price. Seconds after midnight.
+
+    `kind` is informed (one-sided orders of those who know where the price goes), or one of three
+    placebos: one_sided (orders of somebody who knows nothing), volume (many orders on both sides)
+    or volatility (the price swings, and nobody knew).
+    """
 
     coin: str
     is_informed: bool
+    kind: str
     direction: int
     start_s: int
     end_s: int
@@ -139,7 +146,7 @@ def draw_parameters(coin: Coin, seed: int) -> Parameters:
 
 @cache
 def draw_plan(coin: Coin, day: date, seed: int) -> Plan:
-    """One day's plan: four hours without impact, a premium shock, six bursts of orders.
+    """One day's plan: four hours without impact, a premium shock, six episodes.
 
     A fifth of the days has no shock, a fifth one that the funding clamp hides.
     """
@@ -156,7 +163,7 @@ def draw_plan(coin: Coin, day: date, seed: int) -> Plan:
 
 
 def _episodes(rng: np.random.Generator, coin: Coin, impact: Floats) -> tuple[Episode, ...]:
-    """Three informed bursts and as many placebos, each in an hour of its own that has impact."""
+    """Three informed bursts and one placebo of each kind, in hours of their own with impact."""
     hours = [h for h in range(1, 23) if impact[h] > 0]
     episodes = []
     for place, hour in enumerate(rng.permutation(hours)[:6]):
@@ -165,6 +172,7 @@ def _episodes(rng: np.random.Generator, coin: Coin, impact: Floats) -> tuple[Epi
             Episode(
                 coin=coin.name,
                 is_informed=place < 3,
+                kind="informed" if place < 3 else PLACEBOS[place - 3],
                 direction=int(rng.choice([-1, 1])),
                 start_s=start_s,
                 end_s=start_s + int(rng.integers(600, 1_500)),
