@@ -14,7 +14,7 @@ from option_world import EXPIRIES, clock, years
 from volatility_world import BUSY_SPOT, DAYS, PERPETUAL, SNAPSHOTS, SPOT, planted_slice
 
 from assets.building import build
-from warehouse.functions import density, dynamics, forecasts, quadrature, svi
+from warehouse.functions import density, dynamics, forecasts, hedges, quadrature, svi
 from warehouse.location import Location
 
 MARTS = ("vol_index", "density", "realized_vol", "vol_forecast", "variance_premium", "dynamics")
@@ -285,19 +285,29 @@ def test_a_smile_that_sticks_to_strikes_has_a_ratio_of_one(marts):
     assert known["r_squared"].min() > 0.9
     moved = known["atm_minimum_variance_delta"] - known["atm_delta"]
     assert moved.abs().max() < 0.02
+    # Black's delta is right already: to hedge by another can only do harm.
+    assert known["stickiness_gain"].drop_nulls().max() < 0
 
 
 def test_the_ratio_is_that_of_the_slices_of_the_window(marts):
     last = table(marts, "from options.dynamics order by hour_at").filter(window_hours=24).tail(1)
     expiry = last["expires_at"][0]
     slices = table(marts, "from options.surface_slices order by snapshot_at").filter(
-        expires_at=expiry, fit_kind="repaired"
+        expires_at=expiry, fit_kind="raw"
     )
-    params = slices.select("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma").to_numpy().T
-    skew, _ = svi.slope_and_curvature(params, slices["t_years"].to_numpy())
+    params = slices.select("svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma").to_numpy()
+    skew, _ = svi.slope_and_curvature(params.T, slices["t_years"].to_numpy())
     expected = dynamics.skew_stickiness(slices["atm_iv"], skew, slices["forward"], 48)
     assert last["skew_stickiness_ratio"][0] == pytest.approx(expected.ratio[-1], rel=1e-9)
     assert last["skew_stickiness_error"][0] == pytest.approx(expected.standard_error[-1], rel=1e-9)
+    taught = hedges.hedges(params, slices["forward"], slices["t_years"], 48)
+    assert [last[f"hull_white_{c}"][0] for c in "abc"] == pytest.approx(taught.coefficients[-1])
+    assert last["moves_hedged"][0] == taught.moves_hedged[-1] == 48 - hedges.MINIMUM_MOVES
+    assert last["hull_white_gain"][0] == pytest.approx(taught.hull_white_gain[-1])
+    assert last["stickiness_gain"][0] == pytest.approx(taught.stickiness_gain[-1])
+    deltas = hedges.hull_white_call_delta([0.25, 0.75], *taught.coefficients[-1])
+    named = ("call25_hull_white_delta", "put25_hull_white_call_delta")
+    assert [last[name][0] for name in named] == pytest.approx(deltas)
 
 
 def test_vol_at_a_strike_is_compared_with_itself_a_window_before(marts):

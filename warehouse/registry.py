@@ -36,6 +36,7 @@ from warehouse.registry_books import BOOKS
 from warehouse.registry_buckets import BUCKETS
 from warehouse.registry_carry import CARRY
 from warehouse.registry_funding import FUNDING
+from warehouse.registry_hedges import HEDGES
 from warehouse.registry_impact import IMPACTS
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
@@ -154,6 +155,7 @@ FUNCTIONS = (
     *FUNDING,
     *VARIANCES,
     *VOLATILITY,
+    *HEDGES,
     *BUCKETS,
     *TOXICITY,
     SqlFunction(

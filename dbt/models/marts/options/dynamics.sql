@@ -19,15 +19,18 @@ rules as (
 
 ),
 
+-- Raw fits alone: from one snapshot to the next a repair may begin or end, which is no move.
 slices as (
 
     select
         slices.*,
+        {{ has_flag('slices.quality_flags', 'forward_not_from_parity') }} as is_forward_elsewhere,
+        {{ plus_seconds('slices.snapshot_at', '-slices.staleness_s') }} as newest_quoted_at,
         rules.window_hours,
         rules.step_s,
         {{ step_number('slices.snapshot_at', 'rules.step_s') }} as step_number
 
-    from {{ uncut(ref('int_slices')) }} as slices
+    from {{ uncut(ref('surface_slices')) }} as slices
 
     inner join rules
         on
@@ -35,7 +38,7 @@ slices as (
             or (rules.window_hours = 168 and {{ in_batch_or_before('slices.snapshot_at', 7) }})
             or (rules.window_hours = 720 and {{ in_batch_or_before('slices.snapshot_at', 30) }})
 
-    where slices.svi_a is not null and slices.t_years > 0
+    where slices.fit_kind = 'raw' and slices.svi_a is not null and slices.t_years > 0
 
 ),
 
@@ -92,6 +95,33 @@ measured as (
 
 ),
 
+taught as (
+
+    select
+        venue,
+        underlying,
+        expires_at,
+        window_hours,
+        {{ exploded(
+            'smile_hedges('
+            ~ list_of('step_number', 'step_number') ~ ', '
+            ~ list_of('svi_a', 'step_number') ~ ', '
+            ~ list_of('svi_b', 'step_number') ~ ', '
+            ~ list_of('svi_rho', 'step_number') ~ ', '
+            ~ list_of('svi_m', 'step_number') ~ ', '
+            ~ list_of('svi_sigma', 'step_number') ~ ', '
+            ~ list_of('forward', 'step_number') ~ ', '
+            ~ list_of('t_years', 'step_number') ~ ', '
+            ~ 'max(cast(floor(3600.0 * window_hours / step_s) as bigint)), '
+            ~ 'min(case when ' ~ in_batch('snapshot_at') ~ ' then step_number end))'
+        ) }} as hedges
+
+    from steps
+
+    group by venue, underlying, expires_at, window_hours
+
+),
+
 -- One row an hour: its last step.
 hours as (
 
@@ -117,6 +147,12 @@ joined as (
         measured.stickiness.standard_error,
         measured.stickiness.r_squared,
         measured.stickiness.steps_used,
+        taught.hedges.hull_white_a,
+        taught.hedges.hull_white_b,
+        taught.hedges.hull_white_c,
+        taught.hedges.hull_white_gain,
+        taught.hedges.stickiness_gain,
+        taught.hedges.moves_hedged,
         before.atm_iv as atm_iv_before,
         before.svi_a as a_before,
         before.svi_b as b_before,
@@ -141,6 +177,14 @@ joined as (
             and hours.expires_at = measured.expires_at
             and hours.window_hours = measured.window_hours
             and hours.step_number = measured.stickiness.step
+
+    inner join taught
+        on
+            hours.venue = taught.venue
+            and hours.underlying = taught.underlying
+            and hours.expires_at = taught.expires_at
+            and hours.window_hours = taught.window_hours
+            and hours.step_number = taught.hedges.step
 
     left join steps as before
         on
@@ -199,10 +243,19 @@ final as (
         end as stickiness_status,
         atm_hedge.delta as atm_delta,
         atm_hedge.minimum_variance_delta as atm_minimum_variance_delta,
+        hull_white_delta(atm_hedge.delta, hull_white_a, hull_white_b, hull_white_c) as atm_hull_white_delta,
         call25_hedge.delta as call25_delta,
         call25_hedge.minimum_variance_delta as call25_minimum_variance_delta,
+        hull_white_delta(call25_hedge.delta, hull_white_a, hull_white_b, hull_white_c) as call25_hull_white_delta,
         put25_hedge.delta as put25_call_delta,
         put25_hedge.minimum_variance_delta as put25_minimum_variance_call_delta,
+        hull_white_delta(put25_hedge.delta, hull_white_a, hull_white_b, hull_white_c) as put25_hull_white_call_delta,
+        hull_white_a,
+        hull_white_b,
+        hull_white_c,
+        hull_white_gain,
+        stickiness_gain,
+        cast(moves_hedged as integer) as moves_hedged,
         fixed_strike_iv_change,
         atm_iv - atm_iv_before as atm_iv_change,
         ln(forward / forward_before) as forward_log_return,
