@@ -6,7 +6,7 @@ so it spans numbers that are seconds, and the same rule holds for both.
 
 import logging
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -20,6 +20,7 @@ from warehouse.location import Location
 API = " api"  # how a source's name ends that was asked, and not read from files
 ABSENT, QUARANTINED = "absent_in_source", "quarantined"
 UNNUMBERED = "the source numbers nothing, so nothing shows that it is whole"
+UNDECLARED = "no interval is declared; by the usual one {}, and nothing shows that it is whole"
 MOST_GAPS = 1_000  # a file thinned out on purpose has a hole at every row: those become one
 MOST_ROUNDS = 20  # of judging again while others commit; two are the rule
 SCHEDULE_S = 60  # a settlement within a minute of its schedule is on it
@@ -44,19 +45,31 @@ class Tracker:
 
     `repeated` holds keys that stand in several rows without being neighbours; `refused` the sorted
     numbers of rows that went to quarantine, which are holes that the source does not have.
+
+    `usual_s` numbers settlements whose interval nobody declared, and `before` holds the last rows
+    of the days before: without a declared interval, a day's first row cannot tell what precedes it.
     """
 
-    def __init__(self, table: Table, repeated: pl.DataFrame, refused: Sequence[int]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        repeated: pl.DataFrame,
+        refused: Sequence[int],
+        usual_s: Mapping[str, int] | None = None,
+        before: pl.DataFrame | None = None,
+    ) -> None:
         self.spans: dict[str, Span] = {}
         self.still_repeated = 0  # keys that were kept twice: there must be none
+        self.ends = before  # the last row of each instrument until now, where intervals are usual
         self._table, self._repeated, self._refused = table, repeated, refused
+        self._usual_s, self._before = usual_s or {}, before
         self._last: pl.DataFrame | None = None
         self._last_key: pl.DataFrame | None = None
         self._met: set[tuple[object, ...]] = set()
 
     def take(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows to keep, and the row numbers of those whose key stood in a row before."""
-        numbered = frame.with_columns(**_numbers(self._table))
+        numbered = frame.with_columns(**_numbers(self._table, self._usual_s))
         joined = numbered if self._last is None else pl.concat([self._last, numbered])
         again = joined.select(
             pl.all_horizontal(
@@ -67,10 +80,22 @@ class Tracker:
         again = again.tail(frame.height) | self._met_before(frame)
         self._last = numbered.tail(1)
         self._count(numbered.filter(~again))
-        self._find_holes(joined)
+        self._find_holes(self._after_days_before(joined))
         kept = frame.filter(~again) if again.any() else frame
         self._check_kept(kept)
         return kept, frame.filter(again).select(ROW_NUMBER)
+
+    def _after_days_before(self, joined: pl.DataFrame) -> pl.DataFrame:
+        """The rows in order, each instrument's first ones after its last one of the days before."""
+        if not self._usual_s:
+            return joined
+        ends = joined if self.ends is None else pl.concat([self.ends, joined])
+        self.ends = ends.unique("instrument_id", keep="last", maintain_order=True)
+        if self._before is None:
+            return joined
+        is_here = pl.col("instrument_id").is_in(joined["instrument_id"].unique().implode())
+        own, self._before = self._before.filter(is_here), self._before.filter(~is_here)
+        return pl.concat([own, joined]).sort(self._table.sort)
 
     def _check_kept(self, kept: pl.DataFrame) -> None:
         """What is kept is looked at again, so that the assertion on it is not its own premise."""
@@ -132,6 +157,13 @@ class Tracker:
 
     def _refused_between(self, before: int, after: int) -> int:
         return max(bisect_left(self._refused, after) - bisect_right(self._refused, before), 0)
+
+
+def usual(span: Span) -> str:
+    """What is said of settlements that nobody numbered, though a step shows how many are lost."""
+    missing = sum(gap.missing_count or 0 for gap in span.gaps)
+    places = f"{missing} settlements are missing in {len(span.gaps)} places"
+    return UNDECLARED.format(places if span.gaps else "none is missing between two that are there")
 
 
 def settle(location: Location, table: Table, venue: str, days: Iterable[date]) -> None:
@@ -220,7 +252,7 @@ def _fault(table: Table, day: date, number: int | None, wanted: int) -> str:
     return "" if number == wanted else f"{day} does not join ({_number(table, number)})"
 
 
-def _numbers(table: Table) -> dict[str, pl.Expr]:
+def _numbers(table: Table, usual_s: Mapping[str, int]) -> dict[str, pl.Expr]:
     """The numbers that a row spans, and how many make one row; NULL where nothing is numbered."""
     if table is TRADES:
         return {
@@ -231,7 +263,11 @@ def _numbers(table: Table) -> dict[str, pl.Expr]:
     if table is not FUNDING:
         none = pl.lit(None, pl.Int64)
         return {"from_number": none, "to_number": none, "step": none}
-    interval = pl.when(kind="settled").then("interval_s")
+    declared = pl.col("interval_s")
+    if usual_s:
+        usual = pl.col("instrument_id").replace_strict(usual_s, default=None, return_dtype=pl.Int64)
+        declared = pl.coalesce(declared, usual)
+    interval = pl.when(kind="settled").then(declared)
     second = pl.col("event_at").dt.epoch("s")
     due = (second + interval // 2) // interval * interval
     end = pl.when((second - due).abs() <= SCHEDULE_S).then(due).when(interval > 0).then(second)

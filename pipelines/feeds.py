@@ -57,6 +57,7 @@ class Work:
     register: Register
 
     def unit(self, span: Span) -> Unit:
+        is_numbered = not self.feed.usual_interval_s
         return Unit(
             name=self.feed.unit(span.instrument_id),
             instrument_id=span.instrument_id,
@@ -64,10 +65,10 @@ class Work:
             rows=span.rows,
             source=self.feed.source,
             rank=self.feed.rank,
-            proof=UNNUMBERED,
+            proof=UNNUMBERED if is_numbered else continuity.usual(span),
             raw=(self.sha256,),
-            first_sequence=span.first_sequence,
-            last_sequence=span.last_sequence,
+            first_sequence=span.first_sequence if is_numbered else None,
+            last_sequence=span.last_sequence if is_numbered else None,
             gaps=tuple(span.gaps),
         )
 
@@ -119,10 +120,12 @@ def _spooled_days(
     work: Work, intake: Intake, spool: Spool, instruments: dict[str, Instrument]
 ) -> Iterator[Landed]:
     repeated_keys, refused = spool.repeated_keys(), intake.refusals()[ROW_NUMBER].to_list()
+    usual_s, ends = work.feed.usual_interval_s, None
     undated: tuple[date | None, ...] = (None,)  # rows without a readable day: told with the first
     for day, frames in spool.days():
         partition = Partition(intake.table.name, work.feed.venue, day)
-        tracker, repeated = Tracker(intake.table, repeated_keys, refused), []
+        tracker = Tracker(intake.table, repeated_keys, refused, usual_s, ends)
+        repeated = []
         with stage(work.location, partition) as part:
             for frame in frames:
                 kept, again = tracker.take(frame)
@@ -136,7 +139,7 @@ def _spooled_days(
             ]
             seen = [instruments[name] for name in tracker.spans]
             outcome = _commit(work, partition, units, [staged], checks, seen)
-        undated = ()
+        undated, ends = (), tracker.ends
         is_numbered = any(unit.last_sequence is not None for unit in units)
         yield Landed(day, staged.rows, outcome, pl.concat(repeated), is_numbered)
 
@@ -237,10 +240,13 @@ def _report(
 ) -> FileReport:
     reasons = Counter(refused["reason"])
     notices = [f"{count} rows in quarantine: {reason}" for reason, count in reasons.most_common()]
+    better: dict[str, list[date]] = {}
     for day in landed:
-        notices.extend(
-            f"{name} of {day.day} is held from a better source" for name in day.outcome.refused
-        )
+        for name in day.outcome.refused:
+            better.setdefault(name, []).append(day.day)
+    notices.extend(
+        f"{name} of {_shown(days)} is held from a better source" for name, days in better.items()
+    )
     is_new = any(day.outcome.state == "committed" for day in landed)
     return FileReport(
         work.feed.path,
@@ -252,3 +258,7 @@ def _report(
         "committed" if is_new else "unchanged",
         tuple(notices),
     )
+
+
+def _shown(days: Sequence[date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"

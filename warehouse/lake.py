@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -97,9 +98,7 @@ class Stage:
     def __init__(self, table: Table, path: Path) -> None:
         self.path = path
         self._table = table
-        self._schema = (
-            pl.DataFrame(schema=table.schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-        )
+        self._schema = _arrow_schema(table)
         self._writer = pq.ParquetWriter(
             path,
             self._schema,
@@ -441,6 +440,11 @@ def _remove_abandoned(folder: Path) -> None:
 def _repetitive(table: Table) -> list[str]:
     """Texts that repeat. A dictionary of numbers or ids costs twice the time and more room."""
     return [c.name for c in table.columns if c.dtype == pl.String and c.name != "trade_id"]
+
+
+@cache
+def _arrow_schema(table: Table) -> pa.Schema:
+    return pl.DataFrame(schema=table.schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def _unchunked(table: pa.Table) -> pa.Table:
