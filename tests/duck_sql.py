@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import yaml
 from jinja2 import Environment, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
@@ -42,10 +43,14 @@ def rendered(template: str, as_of: str = "9999-12-31 00:00:00") -> str:
 
 
 def seeded(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
-    """The project's seeds as tables."""
+    """The project's seeds as tables, of the types that they declare."""
+    files = [yaml.safe_load(path.read_text()) for path in (DBT / "seeds").glob("*.yml")]
+    entries = {entry["name"]: entry for file in files for entry in file["seeds"]}
     for name in names:
+        types = entries[name]["config"]["column_types"]
         path = DBT / "seeds" / f"{name}.csv"
-        connection.execute(f"create table {name} as from read_csv('{path}', header = true)")
+        query = f"create table {name} as from read_csv('{path}', header = true, columns = {types})"
+        connection.execute(query)
 
 
 def world(

@@ -1,11 +1,11 @@
-"""Funding as staging would show it: of seven venues as it was recorded, and of markets made by hand."""
+"""Funding as staging would show it: of seven venues as recorded, and of markets made by hand."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import duck_sql
+import duckdb
 import polars as pl
 
 NAIVE = pl.Datetime("us")
@@ -86,3 +86,16 @@ def built(
     """The carry models over `funding`."""
     given = {"stg_funding": funding, "stg_instruments": instruments(funding), **frames}
     return duck_sql.world(given, SEEDS, models)
+
+
+def recorded_open_interest(folder: Path) -> pl.DataFrame:
+    """The recorded open interest in the form of stg_quotes, known five seconds after its stamp."""
+    found = pl.read_parquet(folder / "funding" / "open_interest_2025-12_2026-01.parquet")
+    names = [identity(v, c) for v, c in found.select("venue", "coin").iter_rows()]
+    at = pl.col("timestamp").dt.replace_time_zone(None)
+    return found.select(
+        pl.Series("instrument_id", names, pl.String),
+        at.alias("snapshot_at"),
+        (at + timedelta(seconds=5)).alias("available_at"),
+        pl.col("oi_usd").alias("open_interest_usd"),
+    )

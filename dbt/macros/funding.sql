@@ -18,3 +18,16 @@
         when {{ kind }} = 'premium' then {{ rate }} - {{ interest }}
     end
 {%- endmacro %}
+
+{# A record of named expressions, [("name", "expression"), ...]. #}
+{% macro record_of(fields) -%}
+    {{ return(adapter.dispatch('record_of', 'hedgehouse')(fields)) }}
+{%- endmacro %}
+
+{% macro default__record_of(fields) -%}
+    struct_pack({% for name, value in fields %}{{ name }} := {{ value }}{{ ", " if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{% macro spark__record_of(fields) -%}
+    named_struct({% for name, value in fields %}'{{ name }}', {{ value }}{{ ", " if not loop.last }}{% endfor %})
+{%- endmacro %}
