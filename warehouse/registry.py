@@ -38,6 +38,7 @@ from warehouse.registry_carry import CARRY
 from warehouse.registry_funding import FUNDING
 from warehouse.registry_hedges import HEDGES
 from warehouse.registry_impact import IMPACTS
+from warehouse.registry_liquidity import LIQUIDITY
 from warehouse.registry_repair import REPAIRS
 from warehouse.registry_surfaces import SURFACES
 from warehouse.registry_toxicity import TOXICITY
@@ -148,6 +149,7 @@ CALL = (("is_call", FLAG),)
 
 FUNCTIONS = (
     *BOOKS,
+    *LIQUIDITY,
     *CARRY,
     *SURFACES,
     *REPAIRS,
