@@ -12,18 +12,20 @@ NAIVE = pl.Datetime("us")
 SEEDS = ("funding_formulas", "funding_caps", "funding_rules", "fees")
 MODELS = ("int_settlements", "funding", "funding_anomalies")
 QUOTED = {"binance": "USDT", "bybit": "USDT", "okx": "USDT", "hyperliquid": "USDC"}
-FUNDING = {
-    "venue": pl.String,
-    "underlying": pl.String,
-    "instrument_id": pl.String,
-    "kind": pl.String,
-    "event_at": NAIVE,
-    "received_at": NAIVE,
-    "available_at": NAIVE,
-    "is_availability_assumed": pl.Boolean,
-    "rate": pl.Float64,
-    "interval_s": pl.Int64,
-}
+FUNDING = pl.Schema(
+    {
+        "venue": pl.String,
+        "underlying": pl.String,
+        "instrument_id": pl.String,
+        "kind": pl.String,
+        "event_at": NAIVE,
+        "received_at": NAIVE,
+        "available_at": NAIVE,
+        "is_availability_assumed": pl.Boolean,
+        "rate": pl.Float64,
+        "interval_s": pl.Int64,
+    }
+)
 
 
 def identity(venue: str, coin: str) -> str:

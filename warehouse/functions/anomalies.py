@@ -24,6 +24,7 @@ DRIFT = 1.0  # what a level may differ without ever being called a shift
 LIMIT = 8.0  # the sum at which it is
 CLIP = 4.0  # the most one row may say: a single settlement is a spike, not a shift
 MEMORY_S = 30 * DAY_S
+SPAN_S = 7 * DAY_S  # rows that cover less time, however many, are one mood and not a level
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Trailing:
 @dataclass(frozen=True, slots=True)
 class Shifts:
     """`direction` is 1 or -1 on the row that completes a shift, else 0; `is_watching` is False
-    while fewer than 30 rows are known since the last one. `onset` is the row at which the shift is
+    while fewer than 30 rows or 7 days are known since the last one. `onset` is the row at which the shift is
     estimated to have begun, -1 where there is none; `up` and `down` are the sums before a reset.
     """
 
@@ -80,7 +81,7 @@ def scale(mad: ArrayLike, step: ArrayLike) -> Floats:
 def shifts(at_s: ArrayLike, value: ArrayLike, step: ArrayLike, length_s: ArrayLike) -> Shifts:
     """Where the level of a series changes for good: two one-sided cumulative sums.
 
-    Each row adds its distance from the median of the rows since the last shift (30 days at most),
+    Each row adds its distance from the median of the rows since the last shift (7 to 30 days),
     over their robust scale, clipped to 4, less 1, times its length in eight hours. A sum above 8
     is a shift; the rows since the sum last left zero are then the new level. `length_s` is the
     interval that each rate is for.
@@ -193,7 +194,7 @@ def _shifts(
             _remove(kept, i - first, x[first])
             first += 1
         count = i - first
-        if count >= MINIMUM:
+        if count >= MINIMUM and at[i] - at[first] >= SPAN_S:
             middle = _middle(kept, count)
             width = max(NORMAL * _spread(kept, count, middle), step[i], FLOOR)
             distance = min(max((x[i] - middle) / width, -CLIP), CLIP)
