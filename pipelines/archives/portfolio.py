@@ -16,6 +16,7 @@ from typing import Literal
 import polars as pl
 
 from expectations.gate import ROW_NUMBER
+from pipelines.archives import parquet
 from pipelines.archives.base import SourceRefused, Statement
 from warehouse.contract import BALANCES, LAKE_TABLES, POSITIONS, Column, Table
 
@@ -215,10 +216,7 @@ def _within(column: Column, value: float) -> bool:
 
 def _columns(path: Path) -> Sequence[str]:
     if path.suffix == ".parquet":
-        try:
-            return pl.read_parquet_schema(path).keys()  # type: ignore[return-value]
-        except pl.exceptions.PolarsError as error:
-            raise SourceRefused(f"{path}: is damaged: {error}") from error
+        return tuple(parquet.columns(path))
     with path.open("rb") as file:
         head = file.readline(2**16).decode("utf-8-sig", errors="replace")
     return [cell.strip() for cell in next(csv.reader([head.rstrip("\r\n")]), [])]
