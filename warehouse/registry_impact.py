@@ -5,7 +5,7 @@ each, in any order: `read_prints` and `read_quotes` bring them into one. What re
 missing values holds here; an entry without a time tells nothing and is left out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -25,7 +25,7 @@ from warehouse.arrow import (
     numbers,
     stacked,
 )
-from warehouse.functions import spreads
+from warehouse.functions import imbalance, impact, spreads
 from warehouse.functions.tape import Prints, Quotes
 
 PRINT = pa.struct(
@@ -102,35 +102,27 @@ def flag(column: Array) -> NDArray[np.bool_]:
 
 
 def per_period(
-    returns: pa.StructType,
-    compute: Callable[[Prints, Quotes, int, int], Rows],
+    returns: pa.StructType, compute: Callable[..., Rows], *readers: Callable[..., Any]
 ) -> Callable[..., Array]:
-    """`compute` over each row's prints, quotes and period; NULL without a period."""
+    """`compute` over what the readers make of each row's lists, and its period.
 
-    def call(prints: Lists, quotes: Lists, start_us: Array, end_us: Array) -> Array:
-        tables = list(_tables(compute, prints, quotes, start_us, end_us))
+    NULL without a period.
+    """
+
+    def call(*arguments: Any) -> Array:
+        *lists, start_us, end_us = arguments
+        tables: list[Rows] = []
+        for row, (start, end) in enumerate(zip(start_us, end_us, strict=True)):
+            if start.is_valid and end.is_valid:
+                told = [r(entries(c, row)) for r, c in zip(readers, lists, strict=True)]
+                tables.append(compute(*told, start.as_py(), end.as_py()))
+            else:
+                tables.append(())
         ends = np.cumsum([0, *(len(t[0]) if t else 0 for t in tables)])
-        is_known = pa.array([bool(t) for t in tables], type=FLAG)
-        found = stacked(returns, [t for t in tables if t])
-        return list_of(returns, ends, found, pa.compute.invert(is_known))
+        is_null = pa.array([not t for t in tables], type=FLAG)
+        return list_of(returns, ends, stacked(returns, [t for t in tables if t]), is_null)
 
     return call
-
-
-def _tables(
-    compute: Callable[[Prints, Quotes, int, int], Rows],
-    prints: Lists,
-    quotes: Lists,
-    start_us: Array,
-    end_us: Array,
-) -> Iterator[Rows]:
-    bounds = zip(start_us.to_pylist(), end_us.to_pylist(), strict=True)
-    for row, (start, end) in enumerate(bounds):
-        if start is None or end is None:
-            yield ()
-        else:
-            made = read_prints(entries(prints, row)), read_quotes(entries(quotes, row))
-            yield compute(*made, start, end)
 
 
 def entries(lists: Lists, row: int) -> "pa.StructArray":
@@ -150,6 +142,7 @@ MINUTE = pa.struct(
         *((f"count_{h}", WHOLE) for h in HORIZONS),
         *((f"weight_{h}", NUMBER) for h in HORIZONS),
         *((f"realised_{h}", NUMBER) for h in HORIZONS),
+        *((f"moved_{h}", NUMBER) for h in HORIZONS),
     ]
 )
 
@@ -162,11 +155,57 @@ def _spread_minutes(prints: Prints, quotes: Quotes, start_us: int, end_us: int) 
         *map(pa.array, (*counted, m.newest_us, m.known_us)),
         *map(nullable, summed),
         *map(pa.array, m.later_count),
-        *map(nullable, (*m.later_weight, *m.realised)),
+        *map(nullable, (*m.later_weight, *m.realised, *m.moved)),
     ]
 
 
-spread_minutes = per_period(MINUTE, _spread_minutes)
+spread_minutes = per_period(MINUTE, _spread_minutes, read_prints, read_quotes)
+
+
+# ---- price impact
+
+KYLE = ("kyle_lambda", "kyle_error", "kyle_r_squared")
+MEASURES = (
+    *KYLE,
+    "roll_bps",
+    "roll_covariance",
+    "amihud",
+    "order_impact_bps",
+    "power",
+    "power_error",
+)
+SIZES = ("kyle_n", "roll_n", "amihud_n", "order_n")
+COUNTS = ("hour", "prints", "unsided", "newest_us", "known_us", *SIZES)
+HOUR = pa.struct([*((n, WHOLE) for n in COUNTS), *((n, NUMBER) for n in MEASURES)])
+
+
+def _impact_hours(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Rows:
+    h = impact.hours(prints, quotes, start_us, end_us)
+    counted = [pa.array(getattr(h, name)) for name in COUNTS]
+    return [*counted, *(nullable(getattr(h, name)) for name in MEASURES)]
+
+
+impact_hours = per_period(HOUR, _impact_hours, read_prints, read_quotes)
+
+
+# ---- imbalance
+
+LEAN = pa.struct(
+    [
+        *((name, WHOLE) for name in ("minute", "updates", "unrecorded", "one_sided", "crossed")),
+        *((name, WHOLE) for name in ("newest_us", "known_us")),
+        *((name, NUMBER) for name in ("imbalance_base", "depth_base")),
+    ]
+)
+
+
+def _imbalance_minutes(quotes: Quotes, start_us: int, end_us: int) -> Rows:
+    m = imbalance.minutes(quotes, start_us, end_us)
+    counted = (m.minute, m.updates, m.unrecorded, m.one_sided, m.crossed, m.newest_us, m.known_us)
+    return [*map(pa.array, counted), nullable(m.imbalance), nullable(m.depth)]
+
+
+imbalance_minutes = per_period(LEAN, _imbalance_minutes, read_quotes)
 
 
 IMPACTS = (
@@ -176,7 +215,25 @@ IMPACTS = (
         pa.list_(MINUTE),
         "Sums of spreads and markouts per minute of a period, given its prints and those of five "
         "minutes before it, and the quotes from five seconds before those on; `minute` counts "
-        "from 1970, sums are weighted by size, in basis points.",
+        "from 1970, sums are weighted by value at the mid, in basis points.",
         spread_minutes,
+    ),
+    SqlFunction(
+        "impact_hours",
+        (*TAPE, *PERIOD),
+        pa.list_(HOUR),
+        "Kyle's lambda, Roll's spread, Amihud's ratio, the impact of an order and the power of "
+        "size per hour of a period, given its prints and those of five minutes before it, and the "
+        "quotes from five seconds before it on; `hour` counts from 1970.",
+        impact_hours,
+    ),
+    SqlFunction(
+        "imbalance_minutes",
+        (TAPE[1], *PERIOD),
+        pa.list_(LEAN),
+        "Order-flow imbalance per minute of a period, given its quotes and the last one before it; "
+        "`minute` counts from 1970, sizes are in base coins; NULL where not every update of the "
+        "minute was recorded or a side was missing.",
+        imbalance_minutes,
     ),
 )

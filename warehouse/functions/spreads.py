@@ -29,17 +29,18 @@ LONGEST_AGE_US = round(LONGEST_AGE_S * SECOND_US)
 BPS = 1e4
 # Columns of what a minute counts and of what it sums.
 BUYS, SELLS, UNSIDED, TURNS, PRICED, OF_BOOKS, NEWEST, KNOWN, LATER = 0, 1, 2, 3, 4, 5, 6, 7, 8
-WEIGHT, EFFECTIVE, AGE, QUOTED, QUOTED_S, LATER_WEIGHT, REALISED = 0, 1, 2, 3, 4, 5, 9
+WEIGHT, EFFECTIVE, AGE, QUOTED, QUOTED_S, LATER_WEIGHT = 0, 1, 2, 3, 4, 5
+REALISED, MOVED = LATER_WEIGHT + len(HORIZONS_S), LATER_WEIGHT + 2 * len(HORIZONS_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
     """Sums of each minute in which something happened; `minute` counts from 1970.
 
-    Weights are sizes. `effective` is the sum of size x effective spread over the `priced` prints,
+    Weights are values at the mid, quote currency. `effective` is the weighted sum over the `priced` prints,
     which have a side and a mid; `age_s` the sum of the ages of those mids, `of_books` how many came
-    from books. Rows of `later_count`, `later_weight` and `realised` are HORIZONS_S: priced prints
-    that also have a mid then. `turns` are prints of another side than the sided print before.
+    from books. Rows of `later_count`, `later_weight`, `realised` and `moved`, the impact, are
+    HORIZONS_S: priced prints that also have a mid then. `turns` are prints of another side than the sided print before.
     `quoted` is the quoted spread integrated over the `quoted_s` seconds in which there was a mid.
     `newest_us` is the time of the last print or quote that tells of the minute and `known_us` when
     the last of all that was used could be known.
@@ -62,6 +63,7 @@ class Minutes:
     quoted_s: Floats
     later_weight: Floats
     realised: Floats
+    moved: Floats
 
 
 def absolute(
@@ -119,7 +121,8 @@ def minutes(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Minut
         quoted=s[QUOTED],
         quoted_s=s[QUOTED_S],
         later_weight=s[LATER_WEIGHT:REALISED],
-        realised=s[REALISED:],
+        realised=s[REALISED:MOVED],
+        moved=s[MOVED:],
     )
 
 
@@ -137,7 +140,7 @@ def _minutes(
     start, end, first = period
     count = end // MINUTE_US - first
     counts = np.zeros((count, LATER + horizons.size), np.int64)
-    sums = np.zeros((count, LATER_WEIGHT + 2 * horizons.size))
+    sums = np.zeros((count, LATER_WEIGHT + 3 * horizons.size))
     _quoted(quotes, period, counts, sums)
     places = np.full(horizons.size, -1, np.int64)
     q, side = -1, 0
@@ -154,14 +157,15 @@ def _minutes(
         side = sign[i]
         q = last_until(at[i], quoted, q)
         mid = standing(at[i], quoted, bid, ask, q, LONGEST_AGE_US)
-        scale = 2.0 * BPS * sign[i] * size[i] / mid
-        if math.isnan(scale * price[i]):
+        # Spreads are relative to the mid and weighted by value at the mid, which cancels.
+        value, scale = size[i] * mid, 2.0 * BPS * sign[i] * size[i]
+        if math.isnan(value * price[i]):
             continue
         if is_within:
             n[PRICED] += 1
             n[OF_BOOKS] += is_book[q]
             n[KNOWN] = max(n[KNOWN], quote_known[q])
-            s[WEIGHT] += size[i]
+            s[WEIGHT] += value
             s[EFFECTIVE] += scale * (price[i] - mid)
             s[AGE] += (at[i] - quoted[q]) / SECOND_US
         for h in range(horizons.size):
@@ -174,8 +178,9 @@ def _minutes(
             if not math.isnan(later):
                 n[LATER + h] += 1
                 n[KNOWN] = max(n[KNOWN], quote_known[p], known[i])
-                s[LATER_WEIGHT + h] += size[i]
-                s[LATER_WEIGHT + horizons.size + h] += scale * (price[i] - later)
+                s[LATER_WEIGHT + h] += value
+                s[REALISED + h] += scale * (price[i] - later)
+                s[MOVED + h] += scale * (later - mid)
     return counts, sums
 
 

@@ -231,6 +231,8 @@ select
     underlying,
     instrument_id,
     day_at,
-    spread_minutes(prints, quotes, start_us, end_us) as minutes
+    spread_minutes(prints, quotes, start_us, end_us) as minutes,
+    impact_hours(prints, quotes, start_us, end_us) as hours,
+    imbalance_minutes(quotes, start_us, end_us) as imbalances
 
 from bounded

@@ -1,0 +1,109 @@
+"""Which line fits best, and how sure is its slope when errors hang together in time?"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from warehouse.functions.compiled import kernel
+
+Floats = NDArray[np.float64]
+# Below this share of its column a pivot is rounding: the columns are not independent.
+SMALLEST_PIVOT = 1e-10
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """Slope with its Newey-West standard error; NaN where `x` does not vary."""
+
+    slope: float
+    standard_error: float
+    r_squared: float
+    n: int
+
+
+def slope(x: ArrayLike, y: ArrayLike) -> Slope:
+    """Least squares of y on x and a constant, over steps of equal length.
+
+    A step where either is NaN is left out of the fit and keeps its place in time. Newey & West
+    (1987), Econometrica 55: Bartlett weights, floor(4 (n/100)^(2/9)) lags, no correction for small
+    samples. ValueError where the lengths differ.
+
+    >>> slope([0, 1, 2], [1, 3, 5]).slope
+    2.0
+    """
+    a, b = np.array(x, dtype=np.float64), np.array(y, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"slope: x of shape {a.shape}, y of shape {b.shape}")
+    fit, error, share, n = slope_of(a, b)
+    return Slope(fit, error, share, n)
+
+
+@kernel
+def slope_of(x: Floats, y: Floats) -> tuple[float, float, float, int]:
+    """Slope, standard error, R2 and number of steps that count."""
+    n, mean_x, mean_y = 0, 0.0, 0.0
+    for i in range(x.size):
+        if not math.isnan(x[i] + y[i]):
+            n += 1
+            mean_x += (x[i] - mean_x) / n
+            mean_y += (y[i] - mean_y) / n
+    xx, xy, yy = 0.0, 0.0, 0.0
+    for i in range(x.size):
+        if not math.isnan(x[i] + y[i]):
+            xx += (x[i] - mean_x) * (x[i] - mean_x)
+            xy += (x[i] - mean_x) * (y[i] - mean_y)
+            yy += (y[i] - mean_y) * (y[i] - mean_y)
+    if n < 2 or not xx > 0.0:
+        return math.nan, math.nan, math.nan, n
+    fit = xy / xx
+    score = np.zeros(x.size)
+    for i in range(x.size):
+        if not math.isnan(x[i] + y[i]):
+            score[i] = (x[i] - mean_x) * (y[i] - mean_y - fit * (x[i] - mean_x))
+    r_squared = fit * xy / yy if yy > 0.0 else math.nan
+    return fit, math.sqrt(max(long_run(score, n), 0.0)) / xx, r_squared, n
+
+
+@kernel
+def long_run(score: Floats, n: int) -> float:
+    """Bartlett-weighted sum of the products of scores up to the lag that `n` of them call for."""
+    lags = math.floor(4.0 * (n / 100.0) ** (2.0 / 9.0))
+    total = 0.0
+    for lag in range(lags + 1):
+        weight = 1.0 - lag / (lags + 1.0)
+        products = 0.0
+        for i in range(lag, score.size):
+            products += score[i] * score[i - lag]
+        total += (weight if lag == 0 else 2.0 * weight) * products
+    return total
+
+
+@kernel
+def solve(matrix: Floats, x: Floats) -> bool:
+    """Overwrite x by the solution of the normal equations; false where columns are not independent.
+
+    Only the lower half of the symmetric matrix is read; it is used up.
+    """
+    n = x.size
+    for a in range(n):
+        scale = matrix[a, a]
+        for b in range(a + 1):
+            v = matrix[a, b]
+            for c in range(b):
+                v -= matrix[a, c] * matrix[b, c]
+            if b < a:
+                matrix[a, b] = v / matrix[b, b]
+            elif not v > SMALLEST_PIVOT * scale:
+                return False
+            else:
+                matrix[a, a] = math.sqrt(v)
+        for c in range(a):
+            x[a] -= matrix[a, c] * x[c]
+        x[a] /= matrix[a, a]
+    for a in range(n - 1, -1, -1):
+        for c in range(a + 1, n):
+            x[a] -= matrix[c, a] * x[c]
+        x[a] /= matrix[a, a]
+    return True
