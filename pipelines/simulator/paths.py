@@ -257,6 +257,12 @@ def _passing(push: Floats) -> Floats:
     return np.concatenate([[0.0], (own + left[:, None] * fades).ravel()])
 
 
+def response(step_s: float) -> float:
+    """Impact of a step's flow on the price at its end, over the lasting impact."""
+    kept = (1 - np.exp(-step_s / PASSING_S)) * PASSING_S / step_s
+    return float(1 + PASSING * kept)
+
+
 def _swings(episodes: tuple[Episode, ...]) -> Floats:
     """How much wider than its options imply the price swings, per second."""
     wider = np.ones(DAY_S)

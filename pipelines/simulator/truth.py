@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from pipelines.simulator import chain, funding, tape
 from pipelines.simulator.history import History
 from pipelines.simulator.listings import listings
-from pipelines.simulator.paths import State
+from pipelines.simulator.paths import State, response
 from pipelines.simulator.world import COINS, EPOCH, Floats, Listing, epoch_us
 
 INSTANT = pl.Datetime("us", "UTC")
@@ -153,6 +153,8 @@ def impact(state: State) -> pl.DataFrame:
             "underlying": pl.repeat(state.coin.name, len(hours), eager=True),
             "hour_at": pl.Series(hours * HOUR_US + epoch_us(state.day)).cast(INSTANT),
             "impact_bps_per_million_usd": state.impact_bps,
+            # with what will pass again: what a regression over steps of 10 s should find
+            "impact_10s_bps_per_million_usd": response(10) * state.impact_bps,
         }
     )
 
