@@ -3,6 +3,7 @@
 `tests/spark_sql.py` renders the same files for Spark.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Adapter:
         return context.get(f"default__{name}")
 
 
+@functools.cache
 def rendered(template: str, as_of: str = "9999-12-31 00:00:00") -> str:
     """SQL for DuckDB of a template that may use every macro: refs are plain names."""
     named = {
