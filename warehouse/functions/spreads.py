@@ -37,13 +37,13 @@ REALISED, MOVED = LATER_WEIGHT + len(HORIZONS_S), LATER_WEIGHT + 2 * len(HORIZON
 class Minutes:
     """Sums of each minute in which something happened; `minute` counts from 1970.
 
-    Weights are values at the mid, quote currency. `effective` is the weighted sum over the `priced` prints,
-    which have a side and a mid; `age_s` the sum of the ages of those mids, `of_books` how many came
-    from books. Rows of `later_count`, `later_weight`, `realised` and `moved`, the impact, are
-    HORIZONS_S: priced prints that also have a mid then. `turns` are prints of another side than the sided print before.
-    `quoted` is the quoted spread integrated over the `quoted_s` seconds in which there was a mid.
-    `newest_us` is the time of the last print or quote that tells of the minute and `known_us` when
-    the last of all that was used could be known.
+    Weights are values at the mid, quote currency. `effective` is the weighted sum over the `priced`
+    prints, which have a side and a mid; `age_s` the sum of the ages of those mids, `of_books` how
+    many came from books. Rows of `later_count`, `later_weight`, `realised` and `moved`, the impact,
+    are HORIZONS_S: priced prints that also have a mid then. `turns` are prints of another side than
+    the sided print before. `quoted` is the quoted spread integrated over the `quoted_s` seconds in
+    which there was a mid. `newest_us` is the time of the last print or quote that tells of the
+    minute and `known_us` when the last of all that was used could be known.
     """
 
     minute: Integers
