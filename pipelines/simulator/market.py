@@ -138,6 +138,7 @@ def _write_truth(
         "bad_rows": pl.DataFrame([asdict(row) for row in market.bad_rows]),
         "silences": pl.DataFrame([asdict(market.silence)]),
         "episodes": pl.DataFrame([asdict(e) for s in states.values() for e in s.episodes]),
+        "premium_shocks": truths.shocks(market.seed, [market.day]),
         "impact_1h": pl.concat([truths.impact(s) for s in states.values()]),
     }
     for name, frame in tables.items():

@@ -19,11 +19,12 @@ from pipelines.simulator import chain, funding, tape
 from pipelines.simulator.history import History
 from pipelines.simulator.listings import listings
 from pipelines.simulator.paths import State, response
-from pipelines.simulator.world import COINS, EPOCH, Floats, Listing, epoch_us
+from pipelines.simulator.world import COINS, EPOCH, Floats, Listing, draw_plan, epoch_us, instant
 
 INSTANT = pl.Datetime("us", "UTC")
 SNAPSHOT_S = 1_800.0  # vols are noted this often
 HOUR_US = 3_600_000_000
+SHOCK_S = 4 * 3_600  # that a shock to the premium lasts
 
 
 def write(folder: Path, history: History, days: Sequence[date]) -> None:
@@ -35,6 +36,7 @@ def write(folder: Path, history: History, days: Sequence[date]) -> None:
         "atm_vols": ("snapshot_at", _each(history, days, _vols)),
         "impact_1h": ("hour_at", _each(history, days, impact)),
         "episodes": ("started_at", _each(history, days, _episodes)),
+        "premium_shocks": ("started_at", shocks(history.seed, days)),
     }
     for name, (time, frame) in small.items():
         _merge(folder / f"{name}.parquet", time, days, iter([frame]))
@@ -157,6 +159,25 @@ def impact(state: State) -> pl.DataFrame:
             "impact_10s_bps_per_million_usd": response(10) * state.impact_bps,
         }
     )
+
+
+def shocks(seed: int, days: Sequence[date]) -> pl.DataFrame:
+    """What is planted in the perpetuals' premium, never in a rate: four hours on most days.
+
+    `premium` is a fraction of spot; funding's clamp hides those below its width.
+    """
+    rows = [
+        (coin.name, instant(day, start), instant(day, start + SHOCK_S), plan.premium_shock)
+        for day in days
+        for coin in COINS
+        for plan in [draw_plan(coin, day, seed)]
+        for start in [plan.shock_start_s]
+        if plan.premium_shock
+    ]
+    names = ["underlying", "started_at", "ended_at", "premium"]
+    types = [pl.String(), INSTANT, INSTANT, pl.Float64()]
+    frame = pl.DataFrame(rows, dict(zip(names, types, strict=True)), orient="row")
+    return frame.with_columns(is_hidden=pl.col("premium").abs() < funding.CLAMP)
 
 
 def _episodes(state: State) -> pl.DataFrame:
