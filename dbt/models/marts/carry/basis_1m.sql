@@ -1,0 +1,171 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='microbatch',
+    event_time='minute_at',
+) }}
+
+with
+
+seconds as (
+
+    select
+        quotes.venue,
+        quotes.underlying,
+        quotes.instrument_id,
+        instruments.kind,
+        instruments.base,
+        instruments.quote,
+        instruments.expires_at,
+        {{ whole_seconds('quotes.snapshot_at') }} as second_number,
+        {{ last_by('quotes.mid_price', ['quotes.snapshot_at']) }} as price,
+        max(quotes.snapshot_at) as newest_at,
+        max(quotes.available_at) as available_at,
+        max(case when quotes.is_availability_assumed then 1 else 0 end) as is_assumed
+
+    from {{ ref('stg_quotes') }} as quotes
+
+    inner join {{ ref('stg_instruments') }} as instruments
+        on
+            quotes.instrument_id = instruments.instrument_id
+            and quotes.snapshot_at >= instruments.valid_from
+            and quotes.snapshot_at < instruments.valid_to
+
+    inner join {{ ref('quote_assets') }} as quote_assets
+        on instruments.quote = quote_assets.asset and quote_assets.is_dollar
+
+    where quotes.mid_price > 0 and instruments.kind in ('spot', 'perp', 'future')
+
+    group by
+        quotes.venue, quotes.underlying, quotes.instrument_id, instruments.kind,
+        instruments.base, instruments.quote, instruments.expires_at,
+        {{ whole_seconds('quotes.snapshot_at') }}
+
+),
+
+-- Both quoted within the same second: nothing is carried from one second to the next.
+paired as (
+
+    select
+        derivative.venue,
+        derivative.underlying,
+        derivative.instrument_id,
+        derivative.kind,
+        derivative.quote = spot.quote as is_same_quote,
+        derivative.venue = spot.venue as is_same_venue,
+        spot.instrument_id as spot_instrument_id,
+        derivative.second_number,
+        {{ instant_of('derivative.second_number * 1000000') }} as second_at,
+        10000 * (derivative.price / spot.price - 1) as basis_bps,
+        10000 * ln(derivative.price / lag(derivative.price) over each_pair) as change_bps,
+        derivative.second_number - lag(derivative.second_number) over each_pair as step_s,
+        greatest(derivative.newest_at, spot.newest_at) as newest_at,
+        greatest(derivative.available_at, spot.available_at) as available_at,
+        greatest(derivative.is_assumed, spot.is_assumed) as is_assumed
+
+    from seconds as derivative
+
+    inner join seconds as spot
+        on
+            derivative.base = spot.base
+            and derivative.second_number = spot.second_number
+            and spot.kind = 'spot'
+            and derivative.kind <> 'spot'
+
+    where derivative.expires_at is null or derivative.newest_at < derivative.expires_at
+
+    window each_pair as (
+        partition by derivative.instrument_id, spot.instrument_id
+        order by derivative.second_number asc nulls last
+    )
+
+),
+
+minutes as (
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        kind,
+        spot_instrument_id,
+        is_same_quote,
+        is_same_venue,
+        {{ minute_of('second_at') }} as minute_at,
+        count(*) as seconds_used,
+        avg(basis_bps) as basis_mean_bps,
+        {{ quantile('basis_bps', 0.5) }} as basis_median_bps,
+        stddev_samp(basis_bps) as basis_deviation_bps,
+        min(basis_bps) as basis_low_bps,
+        max(basis_bps) as basis_high_bps,
+        {{ last_by('basis_bps', ['second_number']) }} as basis_last_bps,
+        sqrt(avg(case when step_s = 1 then change_bps * change_bps end)) as price_change_bps,
+        max(newest_at) as newest_at,
+        max(available_at) as available_at,
+        max(is_assumed) = 1 as is_availability_assumed
+
+    from paired
+
+    group by
+        venue, underlying, instrument_id, kind, spot_instrument_id, is_same_quote, is_same_venue,
+        {{ minute_of('second_at') }}
+
+),
+
+ranked as (
+
+    select
+        *,
+        {{ minute_end('minute_at') }} as minute_end_at,
+        row_number() over (
+            partition by instrument_id, minute_at
+            order by
+                case when is_same_quote then 0 else 1 end asc nulls last,
+                case when is_same_venue then 0 else 1 end asc nulls last,
+                seconds_used desc nulls last,
+                spot_instrument_id asc nulls last
+        ) as choice
+
+    from minutes
+
+),
+
+final as (
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        minute_at,
+        kind,
+        spot_instrument_id,
+        seconds_used,
+        basis_mean_bps,
+        basis_median_bps,
+        basis_deviation_bps,
+        basis_low_bps,
+        basis_high_bps,
+        basis_last_bps,
+        price_change_bps,
+        greatest(minute_end_at, available_at) as available_at,
+        {{ quality(
+            'minute_end_at',
+            'newest_at',
+            'null',
+            soft_flags=[
+                ('seconds_used < 30', 'few_seconds'),
+                ('not is_same_quote', 'stablecoin_assumed'),
+                ('is_availability_assumed', 'assumed_availability'),
+            ]
+        ) }}
+
+    from ranked
+
+    where choice = 1
+
+)
+
+select *
+
+from final
+
+where available_at <= {{ as_of() }}
