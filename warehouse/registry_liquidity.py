@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from warehouse.arrow import (
+    FLAGS,
     NUMBER,
     NUMBERS,
     TEXT,
@@ -27,6 +28,7 @@ from warehouse.arrow import (
     ragged,
     wholes,
 )
+from warehouse.functions.cascades import branching_ratio, clusters
 from warehouse.functions.excursions import NONE, Excursions, excursions, runs, trailing_median
 
 EVENT = pa.struct(
@@ -37,6 +39,15 @@ EVENT = pa.struct(
         *((name, NUMBER) for name in ("baseline", "threshold", "worst")),
         ("history_rows", WHOLE),
         ("measure", WHOLE),
+    ]
+)
+CLUSTER = pa.struct(
+    [
+        ("side", TEXT),
+        *((name, WHOLE) for name in ("started_us", "ended_us", "known_us", "order_count")),
+        *((name, NUMBER) for name in ("notional_usd", "first_price", "last_price")),
+        *((name, NUMBER) for name in ("lowest_price", "highest_price", "branching_ratio")),
+        *((name, WHOLE) for name in ("unvalued_count", "past_order_count")),
     ]
 )
 US = 1_000_000
@@ -141,6 +152,61 @@ def measured(
     ]
 
 
+def liquidation_clusters(
+    at: Lists,
+    known: Lists,
+    is_buy: Lists,
+    price: Lists,
+    notional: Lists,
+    since: Array,
+    *rules: Array,
+) -> Array:
+    values, offsets = ragged("liquidation_clusters", [at, known, is_buy, price, notional])
+    t, k = wholes(values[0]), wholes(values[1]).copy()
+    buy = values[2].to_numpy(zero_copy_only=False)
+    p, usd = numbers(values[3]), numbers(values[4])
+    given = np.array([numbers(r) for r in rules])
+    begin = since.fill_null(NONE).to_numpy()
+    rows: list[tuple[object, ...]] = []
+    ends = [0]
+    for i, (a, b) in enumerate(pairwise(offsets)):
+        k[a:b] = np.maximum.accumulate(k[a:b])
+        if begin[i] != NONE and not np.isnan(given[:, i]).any():
+            gap, window, width = (int(r) * US for r in given[:, i])
+            found = clusters(t[a:b], buy[a:b].astype(np.bool_), gap)
+            first = [int(t[a:b][r[0]]) for r in found.rows]
+            ratio, past = branching_ratio(t[a:b], first, int(begin[i]), window, width)
+            for j, members in enumerate(found.rows):
+                at_rows = members + a
+                row = cluster_row(t[at_rows], k[at_rows], p[at_rows], usd[at_rows], gap)
+                side = "buy" if found.is_buy[j] else "sell"
+                unvalued = int(np.isnan(usd[at_rows]).sum())
+                bred = None if np.isnan(ratio[j]) else float(ratio[j])
+                rows.append((side, *row, bred, unvalued, int(past[j])))
+        ends.append(len(rows))
+    columns = list(zip(*rows, strict=True)) or [()] * len(CLUSTER)
+    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, CLUSTER, strict=True)]
+    return list_of(CLUSTER, np.array(ends), arrays)
+
+
+def cluster_row(
+    at: Integers, known: Integers, price: Floats, usd: Floats, gap: int
+) -> tuple[object, ...]:
+    """What a cluster was; that no other order follows is known a gap after the last."""
+    valued = usd[~np.isnan(usd)]
+    return (
+        int(at[0]),
+        int(at[-1]),
+        max(int(known[-1]), int(at[-1]) + gap),
+        at.size,
+        float(valued.sum()) if valued.size else None,
+        float(price[0]),
+        float(price[-1]),
+        float(price.min()),
+        float(price.max()),
+    )
+
+
 def when(at: Integers, row: int) -> int | None:
     return None if row == NONE else int(at[row])
 
@@ -164,5 +230,19 @@ LIQUIDITY = (
         "earlier ones: when each began, was worst, halfway back and over; a spread that is NULL "
         "has no two sides, one of 0 or less is crossed.",
         liquidity_events,
+    ),
+    SqlFunction(
+        "liquidation_clusters",
+        (
+            *declared("at_us", "known_us", dtype=WHOLES),
+            ("is_buy", FLAGS),
+            *declared("price", "notional_usd", dtype=NUMBERS),
+            *declared("since_us", dtype=WHOLE),
+            *declared("gap_s", "window_s", "bin_s"),
+        ),
+        pa.list_(CLUSTER),
+        "Chains of two or more forced orders on a side of an instrument, none later than a gap "
+        "after the one before, with the branching ratio of the orders strictly before each.",
+        liquidation_clusters,
     ),
 )
