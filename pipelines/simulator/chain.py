@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipelines.simulator import expiries, mixture, noise
+from pipelines.simulator import expiries, mispricing, mixture, noise
 from pipelines.simulator.expiries import Board
 from pipelines.simulator.paths import State
 from pipelines.simulator.world import DAY_S, Floats, Ints, epoch_us
@@ -72,12 +72,17 @@ class Valued:
 
 
 def value(state: State, at_s: Floats, place: Ints) -> Valued:
-    """The mixture's price of options at instants; an expired one gets a minute."""
+    """The mixture's price of options at instants, where nothing is bent (mispricing.py).
+
+    An expired one gets a minute.
+    """
     listed = board(state)
     expires_s = listed.expires_s[place]
     t_years = mixture.years(np.where(at_s < expires_s, expires_s - at_s, 60.0))
     forward = state.forward(at_s, expires_s)
     deviation = mixture.total_deviation(state.parameters, state.variance_at(at_s), t_years)
+    log_moneyness = np.log(listed.strike[place] / forward)
+    deviation = mispricing.bent_deviation(state, at_s, expires_s, log_moneyness, deviation)
     usd = mixture.price(
         state.parameters, forward, listed.strike[place], deviation, listed.is_call[place]
     )
@@ -165,6 +170,8 @@ def _two_sides(state: State, at_s: Floats, place: Ints, worth: Valued) -> tuple[
     lean = np.clip((draw(3) + draw(4) - 1) * 0.6, -0.5, 0.5)
     centre = worth.mark + half * lean
     bid, ask = tick_down(centre - half), tick_up(centre + half)
+    dear = mispricing.half_spreads(state, at_s, place) * (ask - bid) / 2
+    bid, ask = tick_down(bid + dear), tick_up(ask + dear)
     chance = draw(5)
     no_bid = (bid <= 0) | ((worth.mark < 0.0004) & (chance < 0.4)) | (chance < 0.015)
     no_ask = (chance > 0.99) | ((depth > 2) & (chance > 0.96)) | (chance < 0.005)
@@ -225,6 +232,7 @@ def atm_vols(state: State, at_s: Floats) -> tuple[Floats, Floats, Floats]:
     t_years = mixture.years(np.maximum(expires_s - at, 60.0))
     forward = state.forward(at, expires_s)
     deviation = mixture.total_deviation(state.parameters, state.variance_at(at), t_years)
+    deviation = mispricing.bent_deviation(state, at, expires_s, np.array(0.0), deviation)
     usd = mixture.price(state.parameters, forward, forward, deviation, True)
     vols = mixture.implied_vol(usd, forward, forward, t_years, True)
     return expires_s, forward, np.where(at < expires_s, vols, np.nan)

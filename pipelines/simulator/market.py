@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.simulator import binance, chain, files, funding, portfolio, prints, tardis
+from pipelines.simulator import binance, chain, files, funding, portfolio, prints, smiles, tardis
 from pipelines.simulator import truth as truths
 from pipelines.simulator.binance import BadRow, Gap
 from pipelines.simulator.paths import DEFAULT_DAY, State, simulate
@@ -130,9 +130,13 @@ def _write_truth(
     days: list[Prints],
     settlements: list[pl.DataFrame],
 ) -> None:
+    snapshot_s = chain.snapshot_seconds(next(iter(states.values())).size)
     tables = {
         "trades": pl.concat([prints.truth(states[p.listing.coin.name], p) for p in days]),
         "atm_vols": market.atm_vols,
+        "smiles": pl.concat([smiles.smiles(s, snapshot_s) for s in states.values()]),
+        "vol_index": pl.concat([smiles.index(s, snapshot_s) for s in states.values()]),
+        "mispricings": pl.concat([truths.mispricings(s) for s in states.values()]),
         "funding": pl.concat(settlements),
         "gaps": pl.DataFrame([asdict(market.gap)]),
         "bad_rows": pl.DataFrame([asdict(row) for row in market.bad_rows]),

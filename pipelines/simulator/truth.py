@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.simulator import chain, funding, tape
+from pipelines.simulator import chain, funding, mispricing, smiles, tape
 from pipelines.simulator.history import History
 from pipelines.simulator.listings import listings
 from pipelines.simulator.paths import State, response
@@ -34,6 +34,9 @@ def write(folder: Path, history: History, days: Sequence[date]) -> None:
     small = {
         "funding": ("event_at", _funding(history, days)),
         "atm_vols": ("snapshot_at", _each(history, days, _vols)),
+        "smiles": ("snapshot_at", _each(history, days, _smiles)),
+        "vol_index": ("snapshot_at", _each(history, days, _index)),
+        "mispricings": ("started_at", _each(history, days, mispricings)),
         "impact_1h": ("hour_at", _each(history, days, impact)),
         "episodes": ("started_at", _each(history, days, _episodes)),
         "premium_shocks": ("started_at", shocks(history.seed, days)),
@@ -126,6 +129,14 @@ def _vols(state: State) -> pl.DataFrame:
     return atm_vols(state, np.arange(0, 86_400, SNAPSHOT_S))
 
 
+def _smiles(state: State) -> pl.DataFrame:
+    return smiles.smiles(state, np.arange(0, 86_400, SNAPSHOT_S))
+
+
+def _index(state: State) -> pl.DataFrame:
+    return smiles.index(state, np.arange(0, 86_400, SNAPSHOT_S))
+
+
 def atm_vols(state: State, at_s: Floats) -> pl.DataFrame:
     """The planted forward and at-the-money vol, one row per expiry and instant while listed."""
     expires_s, forward, vols = chain.atm_vols(state, at_s)
@@ -178,6 +189,46 @@ def shocks(seed: int, days: Sequence[date]) -> pl.DataFrame:
     types = [pl.String(), INSTANT, INSTANT, pl.Float64()]
     frame = pl.DataFrame(rows, dict(zip(names, types, strict=True)), orient="row")
     return frame.with_columns(is_hidden=pl.col("premium").abs() < funding.CLAMP)
+
+
+def mispricings(state: State) -> pl.DataFrame:
+    """What is priced wrongly: a whole expiry, or one option by some half spreads."""
+    asked = (state.coin, state.seed, state.size, state.day)
+    board = chain.board(state)
+    rows = [
+        (b.kind, None, b.expires_s, b.start_s, b.end_s, None) for b in mispricing.bends(*asked)
+    ] + [
+        (
+            "rich",
+            tape.unified(state, board, r.place),
+            float(board.expires_s[r.place]),
+            r.start_s,
+            r.end_s,
+            r.half_spreads,
+        )
+        for r in mispricing.riches(*asked)
+    ]
+    moments = ("expires_at", "started_at", "ended_at")
+    frame = pl.DataFrame(
+        rows,
+        schema={
+            "kind": pl.String,
+            "instrument_id": pl.String,
+            **dict.fromkeys(moments, pl.Float64),
+            "half_spreads": pl.Float64,
+        },
+        orient="row",
+    )
+    return frame.select(
+        pl.lit(state.coin.name).alias("underlying"),
+        "kind",
+        "instrument_id",
+        *(
+            (pl.col(name) * 1e6 + epoch_us(state.day)).cast(pl.Int64).cast(INSTANT)
+            for name in moments
+        ),
+        "half_spreads",
+    )
 
 
 def _episodes(state: State) -> pl.DataFrame:
