@@ -81,7 +81,7 @@ HEDGES = (
         "What the moves of one expiry's smile in the window up to each listed step teach: Hull and "
         "White's coefficients, and the share of squared hedge errors of Black's delta that they "
         "and the skew-stickiness ratio would have removed, each move hedged by those before it. "
-        "NULL below 18 moves, and before first_step.",
+        "NULL below 10 moves, and before first_step.",
         smile_hedges,
     ),
     SqlFunction(

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 HEDGED_DELTAS = (0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9)  # of the calls that are followed
-MINIMUM_MOVES = 18  # so that a day of half hours is long enough to learn from and to judge by
+MINIMUM_MOVES = 10  # seventy hedge errors to learn from, and as many to judge by
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Hedges:
     `coefficients` are a, b, c of Hull & White, from the `moves_used` moves of the window.
     `hull_white_gain` and `stickiness_gain` are the shares of the squared hedge errors of Black's
     delta that the two others would have removed over `moves_hedged` moves of the window, each
-    hedged with what the moves before it in the window taught. NaN below 18 moves.
+    hedged with what the moves before it in the window taught. NaN below 10 moves.
     """
 
     coefficients: Floats
