@@ -6,6 +6,7 @@ missing values holds here; an entry without a time tells nothing and is left out
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -15,17 +16,22 @@ from numpy.typing import NDArray
 from warehouse.arrow import (
     FLAG,
     NUMBER,
+    NUMBERS,
     WHOLE,
     Array,
     Integers,
     Lists,
     SqlFunction,
+    declared,
     list_of,
     nullable,
     numbers,
+    ragged,
+    record,
+    record_type,
     stacked,
 )
-from warehouse.functions import imbalance, impact, spreads
+from warehouse.functions import imbalance, impact, pin, spreads
 from warehouse.functions.tape import Prints, Quotes
 
 PRINT = pa.struct(
@@ -208,6 +214,21 @@ def _imbalance_minutes(quotes: Quotes, start_us: int, end_us: int) -> Rows:
 imbalance_minutes = per_period(LEAN, _imbalance_minutes, read_quotes)
 
 
+# ---- informed trading
+
+PIN = record_type("pin", "alpha", "delta", "mu", "eps_b", "eps_s", "log_likelihood", days=WHOLE)
+
+
+def pin_estimate(buys: Lists, sells: Lists) -> Array:
+    (bought, sold), offsets = ragged("pin_estimate", [buys, sells])
+    b, s = numbers(bought), numbers(sold)
+    found = [pin.pin(b[low:high], s[low:high]) for low, high in pairwise(offsets)]
+    rows = np.array([[getattr(f, field.name) for field in PIN] for f in found]).reshape(-1, 8).T
+    # Nothing asked, nothing found: a count of days would look like an answer.
+    days = pa.array([f.days or None for f in found], type=WHOLE)
+    return record(PIN, [*rows[:7], days])
+
+
 IMPACTS = (
     SqlFunction(
         "spread_minutes",
@@ -235,5 +256,13 @@ IMPACTS = (
         "`minute` counts from 1970, sizes are in base coins; NULL where not every update of the "
         "minute was recorded or a side was missing.",
         imbalance_minutes,
+    ),
+    SqlFunction(
+        "pin_estimate",
+        declared("buys", "sells", dtype=NUMBERS),
+        PIN,
+        "Probability of informed trading and the parameters behind it from daily counts of buys "
+        "and sells; rates are trades a day. NULL with fewer than 30 days.",
+        pin_estimate,
     ),
 )

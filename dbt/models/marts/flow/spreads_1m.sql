@@ -163,6 +163,7 @@ final as (
             'least(coalesce(coverage_share, 1), coalesce(priced_share, 1))',
             hard_flags=[('priced_count = 0 and quoted_s = 0', 'no_mid')],
             soft_flags=[
+                ('quoted_s > 0 and quoted_s < 30', 'sparse_quotes'),
                 ('priced_share < 1', 'mids_missing'),
                 ('priced_count > least(count_5s, count_1m, count_5m)', 'later_mids_missing'),
                 ('unsided_count > 0', 'side_unknown'),
