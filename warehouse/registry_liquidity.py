@@ -24,12 +24,14 @@ from warehouse.arrow import (
     SqlFunction,
     declared,
     list_of,
+    nullable,
     numbers,
     ragged,
     wholes,
 )
 from warehouse.functions.cascades import branching_ratio, clusters
 from warehouse.functions.excursions import NONE, Excursions, excursions, runs, trailing_median
+from warehouse.functions.shocks import forecast
 
 EVENT = pa.struct(
     [
@@ -48,6 +50,13 @@ CLUSTER = pa.struct(
         *((name, NUMBER) for name in ("notional_usd", "first_price", "last_price")),
         *((name, NUMBER) for name in ("lowest_price", "highest_price", "branching_ratio")),
         *((name, WHOLE) for name in ("unvalued_count", "past_order_count")),
+    ]
+)
+FORECAST = pa.struct(
+    [
+        ("place", WHOLE),
+        *((name, NUMBER) for name in ("probability", "base_rate", "brier", "naive_brier")),
+        ("scored", WHOLE),
     ]
 )
 US = 1_000_000
@@ -207,6 +216,19 @@ def cluster_row(
     )
 
 
+def shock_forecast(step: Lists, previous: Lists, is_shock: Lists, *features: Lists) -> Array:
+    values, offsets = ragged("shock_forecast", [step, previous, is_shock, *features])
+    t, before = wholes(values[0]), values[1].fill_null(0).to_numpy() + NONE
+    shock = values[2].fill_null(False).to_numpy(zero_copy_only=False)
+    x = np.array([numbers(v) for v in values[3:]])
+    found = [forecast(t[a:b], before[a:b], shock[a:b], x[:, a:b]) for a, b in pairwise(offsets)]
+    columns = [pa.array(np.concatenate([np.arange(1, n + 1) for n in np.diff(offsets)] or [t]))]
+    for name in ("probability", "base_rate", "brier", "naive_brier"):
+        columns.append(nullable(np.concatenate([getattr(f, name) for f in found] or [x[0]])))
+    columns.append(pa.array(np.concatenate([f.scored for f in found] or [t])))
+    return list_of(FORECAST, offsets, columns)
+
+
 def when(at: Integers, row: int) -> int | None:
     return None if row == NONE else int(at[row])
 
@@ -215,6 +237,8 @@ RULES = (
     "window_s", "spacing_s", "minimum_rows", "spread_start_ratio", "spread_end_ratio",
     "spread_floor_bps", "depth_start_ratio", "depth_end_ratio",
 )  # fmt: skip
+
+FEATURES = ("spread_ln", "depth_ln", "volatility_ln", "volume_ln", "shock_now", "shock_share")
 
 LIQUIDITY = (
     SqlFunction(
@@ -244,5 +268,18 @@ LIQUIDITY = (
         "Chains of two or more forced orders on a side of an instrument, none later than a gap "
         "after the one before, with the branching ratio of the orders strictly before each.",
         liquidation_clusters,
+    ),
+    SqlFunction(
+        "shock_forecast",
+        (
+            *declared("step", "previous_place", dtype=WHOLES),
+            ("is_shock", FLAGS),
+            *declared(*FEATURES, dtype=NUMBERS),
+        ),
+        pa.list_(FORECAST),
+        "Per row, in order of step, the probability of a shock in the next step from rows up to "
+        "it, beside the base rate and the Brier scores of both so far; previous_place is the list "
+        "position from 1 of the series' row in the step before, NULL where there is none.",
+        shock_forecast,
     ),
 )

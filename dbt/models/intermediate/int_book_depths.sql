@@ -60,6 +60,19 @@ select
     book.depth_ask_100bps * usd_per_quote as depth_ask_100bps_usd,
     book.recorded_ask * usd_per_quote as recorded_ask_usd,
     book.reach_ask_bps,
+    -- The widest band that both sides reach; of a book cut off before 5 bps, all there is.
+    case
+        when book.depth_bid_10bps is not null and book.depth_ask_10bps is not null then 10
+        when book.depth_bid_5bps is not null and book.depth_ask_5bps is not null then 5
+        else 0
+    end as thinner_width_bps,
+    usd_per_quote * case
+        when book.depth_bid_10bps is not null and book.depth_ask_10bps is not null
+            then least(book.depth_bid_10bps, book.depth_ask_10bps)
+        when book.depth_bid_5bps is not null and book.depth_ask_5bps is not null
+            then least(book.depth_bid_5bps, book.depth_ask_5bps)
+        else least(book.recorded_bid, book.recorded_ask)
+    end as thinner_depth_usd,
     ladder
 
 from measured

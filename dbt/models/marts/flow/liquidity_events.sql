@@ -10,19 +10,8 @@ books as (
         {{ micros('available_at') }} as known_us,
         -- Unlike spread_bps it is there for crossed books too, and then not above zero.
         20000 * (best_ask_price - best_bid_price) / (best_ask_price + best_bid_price) as spread_bps,
-        -- The widest band that both sides reach; of a book cut off before 5 bps, all there is.
-        case
-            when depth_bid_10bps_usd is not null and depth_ask_10bps_usd is not null then 10
-            when depth_bid_5bps_usd is not null and depth_ask_5bps_usd is not null then 5
-            else 0
-        end as measure,
-        case
-            when depth_bid_10bps_usd is not null and depth_ask_10bps_usd is not null
-                then least(depth_bid_10bps_usd, depth_ask_10bps_usd)
-            when depth_bid_5bps_usd is not null and depth_ask_5bps_usd is not null
-                then least(depth_bid_5bps_usd, depth_ask_5bps_usd)
-            when is_dollar then least(recorded_bid_usd, recorded_ask_usd)
-        end as depth_usd,
+        thinner_width_bps as measure,
+        thinner_depth_usd as depth_usd,
         is_availability_assumed
 
     from {{ ref('int_book_depths') }}
