@@ -355,20 +355,25 @@ compared as (
 
     select
         *,
-        -- Annualised, a future's basis does not shrink merely because it ages.
-        case when kind = 'perp' then basis_bps else basis_simple end as compared_basis
+        -- Annualised, a future's basis does not shrink merely because it ages; in basis points both.
+        case when kind = 'perp' then 1 else 10000 end as unit_bps,
+        case
+            when kind = 'perp' and abs(basis_bps) < 1e8 then basis_bps
+            when kind <> 'perp' and abs(basis_simple) < 1e4 then 10000 * basis_simple
+        end as compared_bps
 
     from annualised
 
 ),
 
+-- Sums of decimals: the same bits whatever rows come later.
 remembered as (
 
     select
         *,
-        count(compared_basis) over month_before as past_rows,
-        avg(compared_basis) over month_before as past_mean,
-        stddev_samp(compared_basis) over month_before as past_deviation,
+        count(compared_bps) over month_before as past_rows,
+        cast(sum({{ exact('compared_bps') }}) over month_before as double) as past_sum,
+        cast(sum({{ exact('compared_bps * compared_bps') }}) over month_before as double) as past_squares,
         max(available_at) over month_before as past_available_at
 
     from compared
@@ -381,24 +386,37 @@ remembered as (
 
 ),
 
+averaged as (
+
+    select
+        *,
+        past_sum / nullif(past_rows, 0) as past_mean,
+        sqrt(greatest(past_squares - past_sum * past_sum / nullif(past_rows, 0), 0) / nullif(past_rows - 1, 0))
+            as past_deviation
+
+    from remembered
+
+),
+
 judged as (
 
     select
-        remembered.*,
+        averaged.*,
         rules.entry_z,
         rules.exit_z,
         rules.max_asynchrony_s,
         rules.max_index_gap_bps,
         -- A basis that never moved has no scale to measure by.
-        remembered.past_rows >= 30 and remembered.past_deviation > 1e-9 as has_past
+        averaged.past_rows >= 30
+        and averaged.past_deviation > 1e-6 * greatest(abs(averaged.past_mean), 1) as has_past
 
-    from remembered
+    from averaged
 
     left join {{ ref('basis_rules') }} as rules
         on
-            remembered.kind = rules.kind
-            and remembered.snapshot_at >= rules.valid_from
-            and remembered.snapshot_at < rules.valid_to
+            averaged.kind = rules.kind
+            and averaged.snapshot_at >= rules.valid_from
+            and averaged.snapshot_at < rules.valid_to
 
 ),
 
@@ -406,7 +424,7 @@ scored as (
 
     select
         *,
-        case when has_past then (compared_basis - past_mean) / past_deviation end as z_30d
+        case when has_past then (compared_bps - past_mean) / past_deviation end as z_30d
 
     from judged
 
@@ -441,10 +459,10 @@ final as (
         basis_log,
         basis_compound,
         z_30d,
-        case when has_past then past_mean + entry_z * past_deviation end as entry_high,
-        case when has_past then past_mean - entry_z * past_deviation end as entry_low,
-        case when has_past then past_mean + exit_z * past_deviation end as exit_high,
-        case when has_past then past_mean - exit_z * past_deviation end as exit_low,
+        case when has_past then (past_mean + entry_z * past_deviation) / unit_bps end as entry_high,
+        case when has_past then (past_mean - entry_z * past_deviation) / unit_bps end as entry_low,
+        case when has_past then (past_mean + exit_z * past_deviation) / unit_bps end as exit_high,
+        case when has_past then (past_mean - exit_z * past_deviation) / unit_bps end as exit_low,
         case
             when z_30d >= entry_z then 'enter_short_derivative'
             when z_30d <= -entry_z then 'enter_long_derivative'

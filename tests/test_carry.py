@@ -1,0 +1,280 @@
+"""Are basis, curve, rolls, carry and hedges what was planted, and do they know only the past?"""
+
+from datetime import datetime, timedelta
+
+import carry_world
+import numpy as np
+import polars as pl
+import pytest
+from carry_world import DEPEG_AT, EXPIRIES, LONE, MARKET, MARKS, PREMIUM, SPOT, planted_rate
+
+NOON = MARKS[0].replace(hour=12, minute=0)
+EVENING = MARKS[0].replace(hour=20, minute=0)
+MARTS = ("basis", "basis_curve", "roll_calendar", "net", "effectiveness")
+DERIBIT = "deribit:X/USD:X"
+
+
+@pytest.fixture(scope="module")
+def marts():
+    with carry_world.world(list(carry_world.quotes())) as connection:
+        yield connection
+
+
+def rows(marts, query: str) -> pl.DataFrame:
+    return marts.sql(query).pl()
+
+
+def built(changed) -> pl.DataFrame:
+    """carry.basis over a few marks of quotes as `changed` leaves them."""
+    few = [
+        r for r in carry_world.quotes() if NOON - timedelta(minutes=16) < r["snapshot_at"] < NOON
+    ]
+    with carry_world.world([r for row in few for r in changed(row)]) as connection:
+        return connection.sql(f"from basis where snapshot_at = timestamp '{NOON}'").pl()
+
+
+# ---- basis
+
+
+def test_the_basis_is_the_planted_premium_on_either_side_of_the_depeg(marts):
+    got = rows(marts, "from basis where kind = 'perp' and underlying = 'X' and price_kind = 'mid'")
+    assert got.height == 2 * len(MARKS)
+    for instrument, premium in PREMIUM.items():
+        own = got.filter(pl.col("instrument_id") == instrument)
+        np.testing.assert_allclose(own["basis_bps"], 1e4 * premium, rtol=1e-9)
+        assert own["spot_instrument_id"].unique().to_list() == [SPOT]
+    converted = got.filter(pl.col("instrument_id") == DERIBIT).sort("snapshot_at")
+    expected = [carry_world.usdt(at) for at in MARKS]
+    np.testing.assert_allclose(converted["stablecoin_rate"], expected)
+    assert not got["is_stablecoin_rate_assumed"].any()
+
+
+def test_a_depeg_without_a_rate_is_assumed_away_and_flagged():
+    at = DEPEG_AT + timedelta(hours=1)
+    few = [
+        r
+        for r in carry_world.quotes()
+        if r["instrument_id"] != carry_world.PEG
+        and at - timedelta(minutes=5) < r["snapshot_at"] < at
+    ]
+    with carry_world.world(few) as connection:
+        got = connection.sql(f"from basis where snapshot_at = timestamp '{at}'").pl()
+    own = got.filter(pl.col("instrument_id") == DERIBIT)
+    assert own["basis_bps"].item() == pytest.approx(1e4 * (1.0005 * 0.98 - 1))
+    assert own["quality_flags"].to_list() == [["stablecoin_assumed"]]
+    linear = got.filter(pl.col("instrument_id") == "binance:X/USDT:USDT")
+    assert linear["basis_bps"].item() == pytest.approx(3)
+    assert linear["quality_grade"].item() == "A"
+
+
+def test_an_index_unlike_any_spot_is_flagged_and_its_distance_told(marts):
+    got = rows(marts, f"from basis where instrument_id = '{MARKET}' and price_kind = 'mid'")
+    assert got["spot_source"].unique().to_list() == ["spot_mid"]
+    np.testing.assert_allclose(got["index_gap_bps"], 1e4 * (48 / 50 - 1))
+    assert all("index_unlike_spot" in flags for flags in got["quality_flags"])
+
+
+def test_an_offset_stamp_makes_a_basis_asynchronous():
+    def late(row):
+        moved = row["snapshot_at"] - timedelta(seconds=100)
+        return [row | {"snapshot_at": moved}] if row["instrument_id"] == DERIBIT else [row]
+
+    got = built(late)
+    flagged = got.filter(pl.col("quality_flags").list.contains("asynchronous"))
+    assert flagged["instrument_id"].to_list() == [DERIBIT]
+    assert flagged["price_age_s"].item() - flagged["spot_age_s"].item() == 100
+
+
+def test_without_spot_or_with_a_stale_one_there_is_no_basis():
+    def stale(row):
+        is_last = row["snapshot_at"] > NOON - timedelta(minutes=5)
+        return [] if row["instrument_id"] == SPOT and is_last else [row]
+
+    got = built(stale).filter(pl.col("underlying") == "X")
+    assert got.height > 0
+    assert set(got["quality_grade"]) == {"F"}
+    assert got["spot_price"].is_null().all()
+    assert got["basis_bps"].is_null().all()
+    assert got["z_30d"].is_null().all()
+
+
+def test_a_crossed_book_has_no_mid_and_two_quotes_of_one_instant_are_one():
+    def crossed(row):
+        if row["instrument_id"] == DERIBIT:
+            return [row | {"bid_price": row["ask_price"], "ask_price": row["bid_price"],
+                           "mid_price": None, "mark_price": 100.0}]  # fmt: skip
+        return [row, row] if row["instrument_id"] == LONE else [row]
+
+    got = built(crossed)
+    assert got.filter(pl.col("instrument_id") == DERIBIT)["price_kind"].to_list() == ["mark"]
+    assert got.filter(pl.col("instrument_id") == LONE).height == 1
+
+
+def test_an_expired_future_is_gone_and_one_within_a_day_is_not_annualised(marts):
+    first, second, *_ = EXPIRIES
+    got = rows(marts, f"from basis where instrument_id in ('{first}', '{second}')")
+    ends = got.group_by("instrument_id").agg(pl.col("snapshot_at").max())
+    for instrument, last in ends.iter_rows():
+        assert last == min(EXPIRIES[instrument] - timedelta(minutes=5), MARKS[-1])
+    for tenor, simple in got.select("tenor_days", "basis_simple").iter_rows():
+        assert (simple is None) == (tenor < 1)
+
+
+# ---- curve and rolls
+
+
+def test_the_curve_is_the_planted_one_between_its_contracts(marts):
+    got = rows(marts, "from basis_curve where venue = 'deribit' and tenor_days in (30, 90)")
+    for at, tenor, rate, near, far in got.select(
+        "snapshot_at", "tenor_days", "rate", "near_tenor_days", "far_tenor_days"
+    ).iter_rows():
+        # linear in time between the planted points, by hand
+        x = [planted_rate(d / 365) * d / 365 for d in (near, far)]
+        expected = np.interp(tenor, [near, far], x) * 365 / tenor
+        assert rate == pytest.approx(expected, rel=1e-9), at
+    assert got["near_tenor_days"].max() < 90 < got["far_tenor_days"].max()
+
+
+def test_a_curve_of_its_own_shape_leaves_no_residual_and_no_gap_at_spot(marts):
+    got = rows(marts, "from basis_curve where venue = 'deribit' and tenor_days = 60")
+    np.testing.assert_allclose(got["fit_rmse_bps"], 0, atol=1e-6)
+    np.testing.assert_allclose(got["implied_spot_gap_bps"], 0, atol=1e-6)
+    expected = [planted_rate(60 / 365)] * got.height
+    np.testing.assert_allclose(got["fit_rate"], expected, rtol=1e-9)
+    assert (got["contracts_listed"] >= 5).all()
+
+
+def test_beyond_the_listed_expiries_and_with_one_contract_there_is_no_rate(marts):
+    got = rows(marts, "from basis_curve where tenor_days = 365 or venue = 'binance'")
+    assert got["rate"].is_null().all()
+    assert got["is_extrapolated_time"].all()
+    lone = got.filter(pl.col("venue") == "binance")
+    assert lone["contracts_listed"].unique().to_list() == [1]
+    assert all("one_contract" in flags for flags in lone["quality_flags"])
+
+
+def test_a_roll_is_due_in_the_week_before_expiry_and_pays_the_forward_rate(marts):
+    got = rows(marts, f"from roll_calendar where snapshot_at = timestamp '{NOON}'").sort(
+        "expires_at"
+    )
+    listed = got.filter(pl.col("venue") == "deribit")
+    assert listed["is_roll_due"].to_list() == [True, True, False, False, False, False]
+    assert listed["next_instrument_id"].to_list()[:-1] == listed["instrument_id"].to_list()[1:]
+    assert listed["roll_cost_bps"][0] == pytest.approx(2 * 5 + 2 * 1e4 * carry_world.HALF_SPREAD)
+    t = [(e - NOON) / carry_world.YEAR for e in listed["expires_at"][2:4]]
+    x = [planted_rate(s) * s for s in t]
+    assert listed["roll_rate"][2] == pytest.approx((x[1] - x[0]) / (t[1] - t[0]), rel=1e-9)
+    assert listed["roll_rate"][-1] is None
+
+
+# ---- net carry
+
+
+def test_net_carry_is_gross_less_costs_to_the_last_bit(marts):
+    got = rows(marts, "from net")
+    assert got["net_apr"].drop_nulls().len() > 1000
+    parts = got["fees_apr"] + got["slippage_apr"] + got["borrow_apr"] + got["margin_drag_apr"]
+    assert got["costs_apr"].equals(parts, check_names=False)
+    assert got["net_apr"].equals(got["gross_apr"] - got["costs_apr"], check_names=False)
+
+
+def test_cash_and_carry_earns_the_basis_on_spot_and_a_quarter(marts):
+    got = rows(
+        marts,
+        "from net where strategy = 'cash_and_carry' and horizon_days = 90 "
+        "and short_instrument_id = 'deribit:X/USD:X-260926'",
+    )
+    assert got["long_instrument_id"].unique().to_list() == [SPOT]
+    for at, days, gross in got.select("snapshot_at", "tenor_days", "gross_apr").iter_rows():
+        t = days / 365
+        expected = np.expm1(planted_rate(t) * t) / t / 1.25
+        assert gross == pytest.approx(expected, rel=1e-9), at
+    assert (got["capital_usd"] == 125_000).all()
+    # taker 10 bps for spot, 5 for the future, each in and out, over a quarter
+    np.testing.assert_allclose(got["fees_apr"], 30e-4 * 365 / 90 / 1.25)
+
+
+def test_a_future_that_expires_before_the_horizon_earns_nothing_known(marts):
+    got = rows(marts, "from net where strategy = 'cash_and_carry' and tenor_days < horizon_days")
+    assert got.height > 0
+    assert got["gross_apr"].is_null().all()
+    assert got["net_apr"].is_null().all()
+    assert set(got["quality_grade"]) == {"F"}
+
+
+def test_funding_is_that_of_the_past_and_a_lost_settlement_is_no_block(marts):
+    got = rows(
+        marts,
+        "from net where strategy = 'cross_venue_funding' and horizon_days = 7 "
+        f"and snapshot_at = timestamp '{NOON}'",
+    )
+    assert got["short_instrument_id"].item() == "binance:X/USDT:USDT"
+    assert got["funding_blocks"].item() == 119
+    # binance pays 2e-4 in eight hours, deribit 1e-4; both a tenth in every third block
+    assert got["funding_apr_p50"].item() == pytest.approx(1e-4 * 1095)
+    assert got["funding_apr_p05"].item() == pytest.approx(1e-5 * 1095)
+    assert got["gross_apr"].item() == pytest.approx(1e-4 * 1095 / 0.5)
+    assert got["net_apr_p05"].item() < got["net_apr"].item()
+
+
+def test_an_unknown_margin_leaves_capital_unknown(marts):
+    got = rows(
+        marts, f"from net where short_instrument_id = '{MARKET}' or long_instrument_id = '{MARKET}'"
+    )
+    assert got.height > 0
+    assert got["capital_usd"].is_null().all()
+    assert got["net_apr"].is_null().all()
+    assert all("unknown_margin" in flags for flags in got["quality_flags"])
+
+
+def test_at_capacity_slippage_eats_the_edge(marts):
+    got = rows(marts, "from net where capacity_usd > 10000 and not is_capacity_beyond_book")
+    assert got.height > 0
+    rungs = [1e4, 1e5, 2.5e5]
+    per_side = [2 + 0.2 * np.sqrt(size) for size in rungs]
+    for row in got.iter_rows(named=True):
+        slipped = np.interp(row["capacity_usd"], rungs, [4 * s for s in per_side]) / 1e4
+        left = row["gross_apr"] - row["fees_apr"] - row["borrow_apr"] - row["margin_drag_apr"]
+        share = row["capital_usd"] / row["notional_usd"]
+        assert slipped * 365 / row["horizon_days"] / share == pytest.approx(left, rel=1e-9)
+
+
+# ---- hedges, and knowing only the past
+
+
+def test_a_perpetual_at_a_constant_premium_hedges_all_but_the_depeg(marts):
+    got = rows(marts, "from effectiveness where window_days = 7 and price_kind = 'mid'")
+    last = got.filter(pl.col("hour_at") == MARKS[-1], pl.col("instrument_id") == DERIBIT)
+    assert last["changes_used"].item() == carry_world.HOURS - 1
+    assert last["minimum_variance_ratio"].item() == pytest.approx(1, rel=1e-6)
+    assert last["residual_vol_bps"].item() == pytest.approx(0, abs=1e-6)
+    early = got.filter(pl.col("hour_at") <= NOON)
+    assert early["minimum_variance_ratio"].is_null().all()
+
+
+def test_what_is_known_in_the_evening_is_what_was_built_in_the_evening(marts):
+    with carry_world.world(list(carry_world.quotes()), as_of=EVENING) as then:
+        for mart in MARTS:
+            query = f"from {mart} where available_at <= timestamp '{EVENING}' order by all"
+            assert rows(then, query).equals(rows(marts, query)), mart
+            assert rows(then, query).height > 0
+
+
+def test_a_late_row_moves_what_rests_on_it():
+    late = NOON + timedelta(days=2)
+    several = [
+        r
+        | ({"available_at": late} if r["snapshot_at"] < MARKS[3] else {})
+        | (
+            {"mid_price": r["mid_price"] * (1 + n % 7 * 1e-4)}
+            if ":USDT" in r["instrument_id"]
+            else {}
+        )
+        for n, r in enumerate(carry_world.quotes())
+        if r["snapshot_at"] < NOON and r["instrument_id"] in (SPOT, "binance:X/USDT:USDT")
+    ]
+    with carry_world.world(several) as connection:
+        got = connection.sql("from basis order by snapshot_at").pl()
+    scored = got.filter(pl.col("entry_high").is_not_null())
+    assert isinstance(scored["available_at"].min(), datetime)
+    assert scored.filter(pl.col("available_at") < late).is_empty()
