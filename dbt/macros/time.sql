@@ -17,6 +17,10 @@
     cast(date_trunc('minute', {{ instant }}) as timestamp)
 {%- endmacro %}
 
+{% macro second_of(instant) -%}
+    cast(date_trunc('second', {{ instant }}) as timestamp)
+{%- endmacro %}
+
 {# Microseconds since 1970, BIGINT: the exact arithmetic of instants. #}
 {% macro micros(instant) -%}
     {{ return(adapter.dispatch('micros', 'hedgehouse')(instant)) }}
