@@ -49,6 +49,10 @@ class Feed:
         self.market.tell(days, self.live.settings.underlyings)
         return self.market.portfolio
 
+    def streams(self, days: Sequence[date]) -> Path | None:
+        """The embedded market's archive of every best quote on `days`; venues have none."""
+        return self.market.stream(days) if self.market else None
+
 
 @contextmanager
 def simulated(

@@ -81,16 +81,21 @@ def run(
     *,
     every: timedelta,
     portfolio: Path | None = None,
+    is_streamed: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Let `days` pass, then build and publish once. What goes wrong is told, not raised."""
+    """Let `days` pass, then build and publish once. What goes wrong is told, not raised.
+
+    If `is_streamed`, the embedded market's files of every best quote are imported as well.
+    """
     location = feed.live.location
     before = held.replaced(location, days)
     steps = _Steps(progress, _planned(feed, days, every))
     with dg.DagsterInstance.ephemeral() as instance:
         gathered = gather(feed, days, every=every, instance=instance, steps=steps)
         steps.begin("portfolio")
-        imported = _import(feed, days, portfolio)
+        streams = feed.streams(days) if is_streamed else None
+        imported = _import(feed, days, portfolio, streams)
         steps.begin("build and publish")
         is_held = _is_anything_held(location)
         unbuilt = backfill.build_and_publish(feed.live, instance) if is_held else []
@@ -213,10 +218,12 @@ def _missing(location: Location, days: Sequence[date]) -> set[tuple[str, str]]:
     return {(hole.partition.name, hole.unit.name) for hole in found if hole.is_repairable}
 
 
-def _import(feed: Feed, days: Sequence[date], portfolio: Path | None) -> ImportReport | None:
+def _import(
+    feed: Feed, days: Sequence[date], portfolio: Path | None, streams: Path | None
+) -> ImportReport | None:
     path = feed.portfolio(days)
-    if portfolio or path:
-        paths = [portfolio or path]
+    paths = [portfolio or path, streams]
+    if any(paths):
         return import_paths(
             feed.live.location,
             [p for p in paths if p],

@@ -40,6 +40,7 @@ class Asked:
     size: float
     faults: str
     portfolio: Path | None
+    is_streamed: bool = False  # of the embedded market: every best quote is imported too
 
 
 def asked(
@@ -90,6 +91,7 @@ def run(
                 wanted.days,
                 every=wanted.every,
                 portfolio=wanted.portfolio,
+                is_streamed=wanted.is_streamed,
                 progress=told,
             )
             return report, share_of(feed)

@@ -1,6 +1,6 @@
 """What does the product do, shown on an embedded market whose truth is known?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -59,7 +59,8 @@ def run_demo(
         clock=clock,
     )
     with voice.progress("demo") as progress:
-        report, share = run(location, wanted, clock=clock, progress=progress)
+        streamed = replace(wanted, is_streamed=True)
+        report, share = run(location, streamed, clock=clock, progress=progress)
     for error in report.errors:
         write_error(error)
     fields: dict[str, Any] = {"seed": seed, "run": run_fields(report, share)}

@@ -18,6 +18,7 @@ from threading import Lock
 from typing import IO, Any
 
 from pipelines.settings import Settings
+from pipelines.simulator.served import STREAMS
 from pipelines.simulator.wire import faults as wire_faults
 from pipelines.simulator.wire.server import START, Server, SimulatorError
 from pipelines.transport import Transport
@@ -99,6 +100,14 @@ class Embedded:
                 "market": str(self.location.market.resolve()),
             }
         )
+
+    def stream(self, days: Sequence[date]) -> Path:
+        """The folder with every change of the perpetuals' best quotes on `days`: archive files."""
+        market = self.location.market.resolve()
+        self.commands.say(
+            {"days": [], "streams": [str(day) for day in days], "market": str(market)}
+        )
+        return market / STREAMS
 
     def cpu_s(self) -> float:
         """Seconds of processor time that the market has taken so far."""

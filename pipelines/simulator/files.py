@@ -28,10 +28,10 @@ def write_zip(path: Path, rows: bytes) -> Path:
     return path
 
 
-def write_gzip(path: Path, frame: pl.DataFrame) -> Path:
+def write_gzip(path: Path, frame: pl.DataFrame, level: int = 6) -> Path:
     """A gzipped CSV with a header; missing values are empty cells."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(csv(frame), compresslevel=6, mtime=0))
+    path.write_bytes(gzip.compress(csv(frame), compresslevel=level, mtime=0))
     return path
 
 

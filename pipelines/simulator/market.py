@@ -6,7 +6,17 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines.simulator import binance, chain, files, funding, portfolio, prints, smiles, tardis
+from pipelines.simulator import (
+    binance,
+    chain,
+    files,
+    funding,
+    portfolio,
+    prints,
+    smiles,
+    streams,
+    tardis,
+)
 from pipelines.simulator import truth as truths
 from pipelines.simulator.binance import BadRow, Gap
 from pipelines.simulator.paths import DEFAULT_DAY, State, simulate
@@ -59,9 +69,21 @@ def write(
         funding.settlements(seed, listing, month) for listing in LISTINGS if listing.market == "um"
     ]
     options = tardis.options_chain(list(states.values()), snapshot_s, seed, day)
+    streamed = {
+        p.listing.instrument_id: streams.quotes(states[p.listing.coin.name], p, streams.step(size))
+        for p in days
+    }
+    at_deribit = {
+        p.listing.symbol: streamed[p.listing.instrument_id]
+        for p in days
+        if p.listing.market == "deribit"
+    }
+    futures_step_s = min(max(10 / size, 1.0), 60.0)
     recorded = {
         ("options_chain", "OPTIONS"): options,
-        ("quotes", "FUTURES"): tardis.quotes(states, seed, day, min(max(10 / size, 1.0), 60.0)),
+        ("quotes", "FUTURES"): tardis.quotes(
+            states, seed, day, futures_step_s, streamed=at_deribit
+        ),
         ("derivative_ticker", "FUTURES"): tardis.derivative_ticker(states, seed, day),
         ("trades", "PERPETUALS"): tardis.trades(
             [p for p in days if p.listing.market == "deribit"], seed, day
@@ -78,6 +100,13 @@ def write(
     for name, rows in zip(states, settlements, strict=True):
         written.append(binance.write_funding(archives, f"{name}USDT", rows, day))
     written += tardis.write(archives, day, recorded)
+    written += [
+        files.write_gzip(
+            streams.path(archives, p.listing.market, day, p.listing.symbol),
+            streamed[p.listing.instrument_id],
+        )
+        for p in at_binance
+    ]
     written += portfolio.write(folder, states, day)
     flawed = next(p for p in days if p.listing.instrument_id == binance.FLAWED)
     gap, bad_rows = binance.planted_gap(flawed, day), binance.planted_bad_rows(flawed)

@@ -1,5 +1,6 @@
 """How does Tardis spell what Deribit said? Microsecond stamps, sorted by time of arrival."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -95,14 +96,21 @@ def quotes(
     step_s: float = 1.0,
     *,
     is_deaf: bool = True,
+    streamed: Mapping[str, pl.DataFrame] | None = None,
 ) -> pl.DataFrame:
     """Top of book of perpetuals and futures every `step_s` seconds, amounts in USD.
 
-    A recorder that `is_deaf` misses the planted silence.
+    Of symbols that are `streamed` these rows instead. A recorder that `is_deaf` misses the planted
+    silence.
     """
     parts = []
     for state in states.values():
         for listing in _markets(state):
+            if streamed and listing.symbol in streamed:
+                rows = streamed[listing.symbol]
+                at = (rows["timestamp"] - epoch_us(day)).to_numpy() / 1e6
+                parts.append(rows.filter(~is_silent(listing.symbol, at)) if is_deaf else rows)
+                continue
             rng = stream(seed, listing.symbol, "quotes")
             at = np.arange(0.5, DAY_S - 1, step_s)
             if is_deaf:
