@@ -1,7 +1,7 @@
 """Which functions of order books can SQL call?
 
-A book is one row, its levels as lists of equal length in any order. What registry.py says of
-missing values holds here: a level of which something is missing does not count.
+A book is one row, its levels a list of records in any order. What registry.py says of missing
+values holds here: a level of which something is missing does not count.
 """
 
 from itertools import pairwise
@@ -75,8 +75,8 @@ SPLIT = pa.struct(
 )
 
 
-def book_depths(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
-    given = levels("book_depths", is_bid, price, quantity)
+def book_depths(book: Lists) -> Array:
+    given = end_to_end(book)
     found = books.depths(*given)
     n = found.mid.size
     is_nothing = np.diff(given[-1]) == 0
@@ -93,8 +93,8 @@ def book_depths(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
     return record(DEPTHS, [*columns, *whole, names_of(books.BookStatus, found.status)])
 
 
-def book_ladder(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
-    given = levels("book_ladder", is_bid, price, quantity)
+def book_ladder(book: Lists) -> Array:
+    given = end_to_end(book)
     found = books.ladders(*given)
     is_there = np.diff(given[-1]) > 0
     _, sides, sizes = found.vwap.shape
@@ -113,23 +113,18 @@ def book_ladder(is_bid: Lists, price: Lists, quantity: Lists) -> Array:
 
 def book_split(
     venue: Lists,
-    is_bid: Lists,
-    price: Lists,
-    quantity: Lists,
+    book: Lists,
     lot: Lists,
     is_inverse: Lists,
     fee_bps: Lists,
     reference: Array,
 ) -> Array:
     """One row per group of books; the outer lists have an entry per venue. No venue, no rows."""
-    outer, offsets = ragged(
-        "book_split", [venue, is_bid, price, quantity, lot, is_inverse, fee_bps]
-    )
+    outer, offsets = ragged("book_split", [venue, book, lot, is_inverse, fee_bps])
     names = [str(name) for name in outer[0].to_pylist()]
-    inner = [cast(Lists, column) for column in outer[1:4]]
-    sides, prices, sizes, ends = levels("book_split", *inner)
-    lots, fees = numbers(outer[4]), numbers(outer[6])
-    inverse = outer[5].fill_null(False).to_numpy(zero_copy_only=False)
+    sides, prices, sizes, ends = end_to_end(cast(Lists, outer[1]))
+    lots, fees = numbers(outer[2]), numbers(outer[4])
+    inverse = outer[3].fill_null(False).to_numpy(zero_copy_only=False)
     rows: list[tuple[object, ...]] = []
     row_ends = [0]
     for (a, b), middle in zip(pairwise(offsets), numbers(reference), strict=True):
@@ -185,16 +180,16 @@ def split_rows(offers: list[Venue], names: list[str], middle: float) -> list[tup
     return rows
 
 
-def levels(
-    name: str, is_bid: Lists, price: Lists, quantity: Lists
-) -> tuple[np.ndarray, Floats, Floats, Integers]:
-    """The books end to end, as the functions take them."""
-    (sides, prices, sizes), offsets = ragged(name, [is_bid, price, quantity])
-    bid, p = calls_with(sides, prices)
-    return bid, p, numbers(sizes), offsets
+def end_to_end(book: Lists) -> tuple[np.ndarray, Floats, Floats, Integers]:
+    """The levels of all books, as the functions take them."""
+    (rows,), offsets = ragged("books", [book])
+    side, price, size = cast("pa.StructArray", rows).flatten()
+    bid, p = calls_with(side, price)
+    return bid, p, numbers(size), offsets
 
 
-BOOK = (("is_bid", FLAGS), *declared("price", "quantity_base", dtype=NUMBERS))
+LEVELS = pa.list_(pa.struct([("is_bid", FLAG), ("price", NUMBER), ("quantity_base", NUMBER)]))
+BOOK = (("levels", LEVELS),)
 
 BOOKS = (
     SqlFunction(
@@ -218,8 +213,7 @@ BOOKS = (
         "book_split",
         (
             ("venue", pa.list_(TEXT)),
-            ("is_bid", pa.list_(FLAGS)),
-            *declared("price", "quantity_base", dtype=pa.list_(NUMBERS)),
+            ("levels", pa.list_(LEVELS)),
             *declared("lot", dtype=NUMBERS),
             ("is_inverse", FLAGS),
             *declared("fee_bps", dtype=NUMBERS),

@@ -30,6 +30,23 @@
     {{ list_of(value, order) }}
 {%- endmacro %}
 
+{# The rows of a group as a list of records, in any order; `fields` maps names to values. #}
+{% macro records_of(fields) -%}
+    {{ return(adapter.dispatch('records_of', 'hedgehouse')(fields)) }}
+{%- endmacro %}
+
+{% macro default__records_of(fields) -%}
+    list(struct_pack(
+        {%- for name, value in fields.items() %}{{ name }} := {{ value }}{{ ", " if not loop.last }}{% endfor -%}
+    ))
+{%- endmacro %}
+
+{% macro spark__records_of(fields) -%}
+    collect_list(named_struct(
+        {%- for name, value in fields.items() %}'{{ name }}', {{ value }}{{ ", " if not loop.last }}{% endfor -%}
+    ))
+{%- endmacro %}
+
 {# A relation of the whole numbers 0 to count - 1, in column `n`. #}
 {% macro numbers(count) -%}
     {{ return(adapter.dispatch('numbers', 'hedgehouse')(count)) }}

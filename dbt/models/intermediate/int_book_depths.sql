@@ -16,8 +16,8 @@ measured as (
         is_dollar,
         -- Price times coins is quote currency, for inverse contracts too; only dollars are dollars.
         case when is_dollar then 1e0 end as usd_per_quote,
-        book_depths(is_bid, price, quantity_base) as book,
-        book_ladder(is_bid, price, quantity_base) as ladder
+        book_depths(levels) as book,
+        book_ladder(levels) as ladder
 
     from {{ ref('int_books') }}
 

@@ -13,11 +13,9 @@ books as (
         max(quoted_at) as quoted_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
-        -- The best bid is -1, the best ask 1: one order for the three lists.
-        {{ list_of("side = 'bid'", "case side when 'bid' then -level else level end") }} as is_bid,
-        {{ list_of('price', "case side when 'bid' then -level else level end") }} as price,
-        {{ list_of('quantity_base', "case side when 'bid' then -level else level end") }}
-            as quantity_base
+        {{ records_of({
+            'is_bid': "side = 'bid'", 'price': 'price', 'quantity_base': 'quantity_base'
+        }) }} as levels
 
     from {{ ref('stg_books') }}
 

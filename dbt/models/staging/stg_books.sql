@@ -37,42 +37,40 @@ timed as (
 whole as (
 
     select
-        *,
-        max(available_at) over (
-            partition by day_at, instrument_id, snapshot_at
-        ) as book_available_at
+        day_at,
+        instrument_id,
+        snapshot_at,
+        max(available_at) as available_at
 
     from timed
 
-),
+    group by day_at, instrument_id, snapshot_at
 
-ranked as (
-
-    select
-        *,
-        {{ place_among_equals(['day_at', 'instrument_id', 'snapshot_at', 'side', 'level']) }}
-
-    from whole
-
-    where book_available_at <= {{ as_of() }}
+    having max(available_at) <= {{ as_of() }}
 
 )
 
+-- The gate lets one row of a key into a partition; asking again of every level would cost more than
+-- all that is made of them.
 select
-    venue,
-    underlying,
-    instrument_id,
-    day_at,
-    snapshot_at,
-    quoted_at,
-    received_at,
-    book_available_at as available_at,
-    is_availability_assumed,
-    side,
-    level,
-    price,
-    quantity_base
+    timed.venue,
+    timed.underlying,
+    timed.instrument_id,
+    timed.day_at,
+    timed.snapshot_at,
+    timed.quoted_at,
+    timed.received_at,
+    whole.available_at,
+    timed.is_availability_assumed,
+    timed.side,
+    timed.level,
+    timed.price,
+    timed.quantity_base
 
-from ranked
+from timed
 
-where place_among_equals = 1
+inner join whole
+    on
+        timed.day_at = whole.day_at
+        and timed.instrument_id = whole.instrument_id
+        and timed.snapshot_at = whole.snapshot_at

@@ -18,9 +18,7 @@ offers as (
         books.quoted_at,
         books.available_at,
         books.is_availability_assumed,
-        books.is_bid,
-        books.price,
-        books.quantity_base,
+        books.levels,
         books.contract_type = 'inverse' as is_inverse,
         books.lot_size is null as is_lot_unknown,
         depths.mid_price,
@@ -108,9 +106,7 @@ found as (
         coalesce(offers.quoted_at, offers.snapshot_at) as quoted_at,
         offers.available_at,
         offers.is_availability_assumed,
-        offers.is_bid,
-        offers.price,
-        offers.quantity_base,
+        offers.levels,
         offers.is_inverse,
         offers.is_lot_unknown,
         offers.mid_price,
@@ -140,9 +136,7 @@ combined as (
         min(quoted_at) as oldest_quoted_at,
         greatest(snapshot_at, max(available_at)) as available_at,
         {{ list_of('instrument_id', 'instrument_id') }} as instrument_ids,
-        {{ list_of('is_bid', 'instrument_id') }} as is_bid,
-        {{ list_of('price', 'instrument_id') }} as price,
-        {{ list_of('quantity_base', 'instrument_id') }} as quantity_base,
+        {{ list_of('levels', 'instrument_id') }} as levels,
         {{ list_of('lot', 'instrument_id') }} as lot,
         {{ list_of('is_inverse', 'instrument_id') }} as is_inverse,
         {{ list_of('taker_bps', 'instrument_id') }} as taker_bps
@@ -170,8 +164,7 @@ rungs as (
         available_at,
         instrument_ids,
         {{ exploded(
-            'book_split(instrument_ids, is_bid, price, quantity_base, lot, is_inverse, taker_bps, '
-            ~ 'reference_price)'
+            'book_split(instrument_ids, levels, lot, is_inverse, taker_bps, reference_price)'
         ) }} as rung
 
     from combined
