@@ -15,7 +15,13 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 GREY = "#595959"
 NOTE_PIXELS = 18  # height of a line of notes
-VENUE_COLOURS = {"deribit": BLUE, "binance": VERMILION}
+VENUE_COLOURS = {
+    "deribit": BLUE,
+    "binance": VERMILION,
+    "okx": GREEN,
+    "bybit": ORANGE,
+    "derive": PURPLE,
+}
 
 Placed = tuple[Any, int, int]  # a trace, its row and its column
 
@@ -32,6 +38,7 @@ class Moment:
     at: datetime
     generation: str
     origin: str  # real or simulator
+    wanted: datetime | None = None  # the time that was asked for; the snapshot is the last by then
 
     def asked(self) -> dict[str, Any]:
         """The parameters of a query."""
@@ -93,8 +100,10 @@ def compose(
 def stamp(moment: Moment, known_at: datetime) -> str:
     """As of when, known when, and where it comes from."""
     origin = "real market" if moment.origin == "real" else "simulated market"
+    wanted = moment.wanted or moment.at
+    last = f" (the last snapshot by {utc(wanted)})" if wanted != moment.at else ""
     return (
-        f"as of {utc(moment.at)}, known {utc(known_at)}; times are UTC; "
+        f"as of {utc(moment.at)}{last}, known {utc(known_at)}; times are UTC; "
         f"{origin}, {moment.generation}"
     )
 
