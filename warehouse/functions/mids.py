@@ -21,11 +21,10 @@ LONGEST_AGE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Mids:
-    """One per moment; `place` and `age_s` are those of the last quote, -1 and NaN for none."""
+    """One entry per moment; `age_s` is that of the last quote, whether it has a mid or not."""
 
     mid: Floats
     age_s: Floats
-    place: Integers
 
 
 def asof(
@@ -48,7 +47,11 @@ def asof(
     bids, asks = (np.ascontiguousarray(side, dtype=np.float64) for side in (bid, ask))
     if bids.shape != quoted.shape or asks.shape != quoted.shape:
         raise ValueError(f"mids: {quoted.size} quotes, {bids.size} bids and {asks.size} asks")
-    return Mids(*_asof(at, quoted, bids, asks, round(longest_age_s * SECOND_US)))
+    # numpy asks for large pages, kernels do not.
+    middles, mid, age_s = np.empty(quoted.size), np.empty(at.size), np.empty(at.size)
+    _middles(bids, asks, middles)
+    _asof(at, quoted, middles, round(longest_age_s * SECOND_US), mid, age_s)
+    return Mids(mid, age_s)
 
 
 def ascending(name: str, at_us: ArrayLike) -> Integers:
@@ -97,15 +100,29 @@ def standing(
 
 
 @kernel
+def _middles(bid: Floats, ask: Floats, out: Floats) -> None:
+    for i in range(out.size):
+        out[i] = middle(bid[i], ask[i])
+
+
+@kernel
 def _asof(
-    at: Integers, quoted: Integers, bid: Floats, ask: Floats, longest: int
-) -> tuple[Floats, Floats, Integers]:
-    mid, age = np.empty(at.size), np.empty(at.size)
-    place = np.empty(at.size, np.int64)
-    q = -1
-    for i in range(at.size):
-        q = last_until(at[i], quoted, q)
-        place[i] = q
-        age[i] = (at[i] - quoted[q]) / SECOND_US if q >= 0 else math.nan
-        mid[i] = standing(at[i], quoted, bid, ask, q, longest)
-    return mid, age, place
+    at: Integers, quoted: Integers, middles: Floats, longest: int, mid: Floats, age: Floats
+) -> None:
+    """Fill mid and age in one walk along both series.
+
+    Each step moves on by a moment or by a quote. Which of them is not decided by a branch, since
+    nobody could guess it: a moment is written until no later quote is at or before it.
+    """
+    i, q = 0, 0
+    while i < at.size and (quoted.size == 0 or at[i] < quoted[0]):
+        mid[i] = age[i] = math.nan
+        i += 1
+    while i < at.size:
+        elapsed = at[i] - quoted[q]
+        mid[i] = middles[q] if elapsed <= longest else math.nan
+        age[i] = elapsed / SECOND_US
+        following = min(q + 1, quoted.size - 1)
+        step = int((following > q) & (quoted[following] <= at[i]))
+        q += step
+        i += 1 - step
