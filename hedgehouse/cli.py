@@ -231,9 +231,9 @@ def plot(
         Literal["smile", "surface", "term", "skew", "premium"], typer.Argument(help="Which figure.")
     ],
     underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File: .html, or .png.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File: .html, .svg or .png.")],
     at: Annotated[
-        str | None, typer.Option("--at", help="UTC time of a snapshot; the last if absent.")
+        str | None, typer.Option("--at", help="UTC time; the last snapshot by then is drawn.")
     ] = None,
     data: Data = None,
     as_json: Json = False,

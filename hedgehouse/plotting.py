@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from hedgehouse import Warehouse
 from hedgehouse.canvas import Moment, NothingToPlot
 from hedgehouse.curves import skew, surface, term
+from hedgehouse.pictures import svg
 from hedgehouse.premia import premium
 from hedgehouse.smiles import smile
 
@@ -32,16 +33,17 @@ class NoPicture(RuntimeError):
 def draw(
     house: Warehouse, kind: str, underlying: str, at: datetime | None = None
 ) -> tuple[go.Figure, Moment]:
-    """The figure of `kind` at the snapshot `at`, None for the last, and what it shows.
+    """The figure of `kind` at the last snapshot not after `at`, None for the last of all.
 
-    Raises `NothingToPlot` where the underlying has no options, or no snapshot at that time.
+    Beside it stands what it shows. Raises `NothingToPlot` where the underlying has no options, or
+    no snapshot by that time.
     """
     moment = _moment(house, underlying, at)
     return KINDS[kind](house, moment), moment
 
 
 def write(figure: go.Figure, file: Path) -> None:
-    """Write a page that needs no network, or a PNG, by the file's suffix.
+    """Write a page that needs no network, a static picture or a PNG, by the file's suffix.
 
     Raises `NoPicture` where the suffix is another, or the machine cannot draw a PNG.
     """
@@ -53,14 +55,16 @@ def write(figure: go.Figure, file: Path) -> None:
             config={"displaylogo": False, "responsive": True},
             div_id="figure",
         )
+    elif file.suffix == ".svg":
+        file.write_text(svg(figure))
     elif file.suffix == ".png":
         _write_png(figure, file)
     else:
-        raise NoPicture(f"{file}: figures are written to .html or .png")
+        raise NoPicture(f"{file}: figures are written to .html, .svg or .png")
 
 
 def _write_png(figure: go.Figure, file: Path) -> None:
-    way_out = f"write {file.with_suffix('.html')} instead"
+    way_out = f"write {file.with_suffix('.html')} or {file.with_suffix('.svg')} instead"
     if find_spec("kaleido") is None:
         raise NoPicture(f"{file}: a PNG needs the package kaleido and Chrome; {way_out}")
     try:
@@ -75,26 +79,28 @@ def _moment(house: Warehouse, underlying: str, at: datetime | None) -> Moment:
     if underlying not in coins:
         there = f"there are {', '.join(coins)}" if coins else "there are none at all"
         raise NothingToPlot(f"{underlying}: has no options here; {there}")
-    ticks = house.sql(
-        "select distinct snapshot_at from options.surface_slices "
-        "where underlying = $underlying order by all",
-        {"underlying": underlying},
-    )["snapshot_at"]
-    shown = ticks[-1] if at is None else at
-    if shown not in ticks:
-        raise NothingToPlot(f"{underlying}: {_missing(ticks.to_list(), shown)}")
+    asked = {"underlying": underlying, "at": None if at is None else _naive(at)}
+    (shown, first) = house.sql(
+        "select max(snapshot_at) filter ("
+        "where snapshot_at <= coalesce(cast($at as timestamp), snapshot_at)), min(snapshot_at) "
+        "from options.surface_slices where underlying = $underlying",
+        asked,
+    ).row(0)
+    if shown is None:
+        raise NothingToPlot(
+            f"{underlying}: no snapshot of options by {_text(at or first)}; "
+            f"the first is of {_text(first)}"
+        )
     told = house.sql(
         "select world_origin from ops.generations "
         "order by published_at desc, generation desc limit 1"
     )
-    return Moment(underlying, shown, house.generation, told["world_origin"][0])
+    return Moment(underlying, shown, house.generation, told["world_origin"][0], at)
 
 
-def _missing(ticks: list[datetime], at: datetime) -> str:
-    before = [tick for tick in ticks if tick < at][-1:]
-    after = [tick for tick in ticks if tick > at][:1]
-    nearest = " and ".join(_text(tick) for tick in (*before, *after))
-    return f"no snapshot of options at {_text(at)}; the nearest are of {nearest}"
+def _naive(at: datetime) -> datetime:
+    """As the tables have it: UTC without saying so."""
+    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _text(at: datetime) -> str:

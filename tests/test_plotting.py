@@ -271,9 +271,9 @@ def test_a_page_fetches_nothing(said, tmp_path):
     [
         (("--underlying", "DOGE"), "DOGE: has no options here; there are BTC, ETH"),
         (
-            ("--underlying", "BTC", "--at", "2026-03-10T12:34"),
-            "BTC: no snapshot of options at 2026-03-10T12:34:00Z; the nearest are of "
-            "2026-03-10T12:05:00Z and 2026-03-10T13:05:00Z",
+            ("--underlying", "BTC", "--at", "2026-03-10T00:04"),
+            "BTC: no snapshot of options by 2026-03-10T00:04:00Z; "
+            "the first is of 2026-03-10T00:05:00Z",
         ),
         (("--underlying", "BTC", "--at", "noon"), "'noon' is not a date or time"),
     ],
@@ -290,7 +290,7 @@ def test_what_is_not_there_is_one_line_and_exit_code_2(said, tmp_path, asked, sa
 def test_another_kind_of_file_is_refused(said, tmp_path):
     code, error = said("term", "--underlying", "BTC", "-o", tmp_path / "term.pdf")
     assert (code, error.count("\n")) == (2, 1)
-    assert "figures are written to .html or .png" in error
+    assert "figures are written to .html, .svg or .png" in error
 
 
 @pytest.mark.parametrize("has_package", [False, True])
@@ -305,7 +305,7 @@ def test_a_machine_that_cannot_draw_a_png_names_the_page_instead(
     code, error = said("term", "--underlying", "BTC", "-o", tmp_path / "term.png")
     assert (code, error.count("\n")) == (2, 1)
     assert "a PNG needs" in error
-    assert "term.html instead" in error
+    assert f"{tmp_path / 'term.html'} or {tmp_path / 'term.svg'} instead" in error
 
 
 def test_what_was_drawn_is_told_to_machines(simulated, tmp_path, capsys):
