@@ -228,7 +228,8 @@ def signals(
 @app.command()
 def plot(
     kind: Annotated[
-        Literal["smile", "surface", "term", "skew", "premium"], typer.Argument(help="Which figure.")
+        Literal["smile", "surface", "term", "skew", "premium", "funding"],
+        typer.Argument(help="Which figure."),
     ],
     underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File: .html, .svg or .png.")],
@@ -239,7 +240,7 @@ def plot(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the volatility of a snapshot, in one file that needs no network."""
+    """Draw volatility at a snapshot or funding up to one, in one file that needs no network."""
     from hedgehouse import plotting
 
     voice = _voice(as_json, quiet)

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from hedgehouse import Warehouse
 from hedgehouse.canvas import Moment, NothingToPlot
 from hedgehouse.curves import skew, surface, term
+from hedgehouse.fundings import funding
 from hedgehouse.pictures import svg
 from hedgehouse.premia import premium
 from hedgehouse.smiles import smile
@@ -22,7 +23,11 @@ KINDS: dict[str, Callable[[Warehouse, Moment], go.Figure]] = {
     "term": term,
     "skew": skew,
     "premium": premium,
+    "funding": funding,
 }
+# Where a figure's moments stand, and what is missing where there are none.
+OPTIONS = ("options.surface_slices", "snapshot_at", "options")
+MOMENTS = {"funding": ("carry.funding_1h", "available_at", "funding")}
 PNG_SIZE = {"width": 1400, "height": 860, "scale": 2}
 
 
@@ -35,10 +40,10 @@ def draw(
 ) -> tuple[go.Figure, Moment]:
     """The figure of `kind` at the last snapshot not after `at`, None for the last of all.
 
-    Beside it stands what it shows. Raises `NothingToPlot` where the underlying has no options, or
+    Beside it stands what it shows. Raises `NothingToPlot` where the underlying has none of it, or
     no snapshot by that time.
     """
-    moment = _moment(house, underlying, at)
+    moment = _moment(house, underlying, at, *MOMENTS.get(kind, OPTIONS))
     return KINDS[kind](house, moment), moment
 
 
@@ -73,22 +78,23 @@ def _write_png(figure: go.Figure, file: Path) -> None:
         raise NoPicture(f"{file}: a PNG needs Chrome or Chromium; {way_out}") from error
 
 
-def _moment(house: Warehouse, underlying: str, at: datetime | None) -> Moment:
-    known = house.sql("select distinct underlying from options.surface_slices order by all")
+def _moment(
+    house: Warehouse, underlying: str, at: datetime | None, table: str, column: str, subject: str
+) -> Moment:
+    known = house.sql(f"select distinct underlying from {table} order by all")
     coins = known["underlying"].to_list()
     if underlying not in coins:
         there = f"there are {', '.join(coins)}" if coins else "there are none at all"
-        raise NothingToPlot(f"{underlying}: has no options here; {there}")
-    asked = {"underlying": underlying, "at": None if at is None else _naive(at)}
+        raise NothingToPlot(f"{underlying}: has no {subject} here; {there}")
+    wanted = None if at is None else at.astimezone(UTC).replace(tzinfo=None)
     (shown, first) = house.sql(
-        "select max(snapshot_at) filter ("
-        "where snapshot_at <= coalesce(cast($at as timestamp), snapshot_at)), min(snapshot_at) "
-        "from options.surface_slices where underlying = $underlying",
-        asked,
+        f"select max({column}) filter (where {column} <= coalesce(cast($at as timestamp), "
+        f"{column})), min({column}) from {table} where underlying = $underlying",
+        {"underlying": underlying, "at": wanted},
     ).row(0)
     if shown is None:
         raise NothingToPlot(
-            f"{underlying}: no snapshot of options by {_text(at or first)}; "
+            f"{underlying}: no snapshot of {subject} by {_text(at or first)}; "
             f"the first is of {_text(first)}"
         )
     told = house.sql(
@@ -96,11 +102,6 @@ def _moment(house: Warehouse, underlying: str, at: datetime | None) -> Moment:
         "order by published_at desc, generation desc limit 1"
     )
     return Moment(underlying, shown, house.generation, told["world_origin"][0], at)
-
-
-def _naive(at: datetime) -> datetime:
-    """As the tables have it: UTC without saying so."""
-    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def _text(at: datetime) -> str:

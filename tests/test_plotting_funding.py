@@ -1,0 +1,81 @@
+"""Does the picture of funding show every venue in both units, and gaps where nothing is known?"""
+
+from datetime import UTC, datetime
+
+import funding_world as world
+import polars as pl
+import pytest
+
+from hedgehouse import plotting
+from hedgehouse.canvas import NothingToPlot
+from hedgehouse.fundings import A_YEAR
+from warehouse.instants import in_utc
+
+NO_QUOTES = pl.DataFrame(
+    schema={
+        "instrument_id": pl.String,
+        "snapshot_at": pl.Datetime("us"),
+        "available_at": pl.Datetime("us"),
+        "open_interest_usd": pl.Float64,
+    }
+)
+
+
+class House:
+    """A warehouse of one mart."""
+
+    generation = "g1"
+
+    def __init__(self):
+        hourly = world.settled([1e-5] * 48, hours=1, interval_s=3_600)
+        other = world.settled([1e-4] * 7, venue="w", interval_s=28_800)
+        funding = pl.concat([hourly[:20], hourly[30:], other])
+        models = [*world.MODELS, "int_open_interest", "funding_1h"]
+        self.built = world.built(funding, models, stg_quotes=NO_QUOTES)
+        self.built.execute("create schema carry; create schema ops")
+        self.built.execute("create view carry.funding_1h as from main.funding_1h")
+        told = "'real' as world_origin, now() as published_at, 1 as generation"
+        self.built.execute(f"create table ops.generations as select {told}")
+
+    def sql(self, query, parameters=None):
+        return in_utc(self.built.execute(query, parameters or {}).pl())
+
+
+@pytest.fixture(scope="module")
+def house():
+    return House()
+
+
+def test_the_map_has_a_row_per_venue_and_a_column_per_hour_in_both_units(house):
+    at = datetime(2026, 1, 2, 6, tzinfo=UTC)
+    figure, shown = plotting.draw(house, "funding", "X", at)
+    assert (shown.underlying, shown.at, shown.origin) == ("X", at, "real")
+    maps = [trace for trace in figure.data if trace.type == "heatmap"]
+    assert [m.visible for m in maps] == [True, False]
+    assert list(maps[0].y) == ["w", "v"]
+    hours = list(maps[0].x)
+    assert hours[-1].hour == 5
+    assert len(hours) == 30
+    (w, v), (yearly, _) = maps[0].z, maps[1].z
+    assert v[1] == pytest.approx(8 * 0.1)  # basis points in eight hours
+    assert w[1] == pytest.approx(1.0)
+    assert yearly[1] == pytest.approx(100 * 1e-4 * A_YEAR)
+    lost = [hours[n].hour for n, rate in enumerate(v) if rate is None]
+    assert lost == [21, 22, 23, 0, 1, 2, 3, 4, 5]
+
+
+def test_the_picture_names_its_units_and_its_time(house):
+    figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
+    text = figure.to_json()
+    for unit in ("bp per 8 h", "% a year", "Hour, UTC", "Spread of venues, % a year"):
+        assert unit in text
+    assert "as of 2026-01-02 06:00:00 UTC, known 2026-01-02 06:00:00 UTC" in text
+    assert "real market, g1" in text
+    assert [b.label for b in figure.layout.updatemenus[0].buttons] == ["per 8 hours", "annualised"]
+
+
+def test_a_coin_or_hour_without_funding_is_named(house):
+    with pytest.raises(NothingToPlot, match="Y: has no funding here; there are X"):
+        plotting.draw(house, "funding", "Y")
+    with pytest.raises(NothingToPlot, match="no snapshot of funding by 2025-12-31T06:30:00Z"):
+        plotting.draw(house, "funding", "X", datetime(2025, 12, 31, 6, 30, tzinfo=UTC))
