@@ -1,9 +1,10 @@
 """How likely is a shock in the next step, by what the past alone can tell?
 
-One logistic model for all series, updated after every outcome: an online Laplace approximation
-(Spiegelhalter and Lauritzen 1990, "Sequential updating of conditional probabilities on directed
-graphical structures", Networks 20) with a normal prior, which is a Kalman step on the logit. Beside
-it the share of outcomes so far that were shocks, the forecast that any model must beat.
+The forecast that any model must beat is the base rate, the share of outcomes so far that were
+shocks. One logistic model for all series tilts it by features, with no tilt to begin with, and is
+updated after every outcome: an online Laplace approximation (Spiegelhalter and Lauritzen 1990,
+"Sequential updating of conditional probabilities on directed graphical structures", Networks 20)
+with a normal prior, which is a Kalman step on the logit.
 """
 
 import math
@@ -20,7 +21,7 @@ Flags = NDArray[np.bool_]
 
 MINIMUM_OUTCOMES = 30
 PRIOR_SLOPE = 0.25  # variance of a slope per standard deviation of its feature
-PRIOR_LEVEL = 4.0  # and of the level
+PRIOR_LEVEL = 0.05  # and of what is added to the logit of the base rate
 FURTHEST = 4.0  # standard deviations that a feature may count
 
 
@@ -96,6 +97,7 @@ def _forecast(
     weight, spread = np.zeros(size), PRIOR_SLOPE * np.eye(size)
     spread[-1, -1] = PRIOR_LEVEL
     outcomes, shocks, loss, naive_loss, count = 0, 0.0, 0.0, 0.0, 0
+    odds = np.zeros(n)  # the logit of the base rate that each row knew
     ahead = 0  # rows whose outcome has been learnt from: all of a step before any is forecast
     for i in range(n):
         while ahead < n and step[ahead] == step[i]:
@@ -103,24 +105,26 @@ def _forecast(
             if b >= 0:
                 outcomes += 1
                 shocks += shock[ahead]
-                learn(weight, spread, z[b], shock[ahead])
+                learn(weight, spread, z[b], odds[b], shock[ahead])
                 if not np.isnan(probability[b]):
                     loss += (probability[b] - shock[ahead]) ** 2
                     naive_loss += (base_rate[b] - shock[ahead]) ** 2
                     count += 1
             ahead += 1
         scored[i] = count
+        usual = (shocks + 0.5) / (outcomes + 1.0)
+        odds[i] = math.log(usual / (1.0 - usual))
         if outcomes >= MINIMUM_OUTCOMES:
-            probability[i] = logistic(inner(weight, z[i]))
-            base_rate[i] = (shocks + 0.5) / (outcomes + 1.0)
+            probability[i] = logistic(odds[i] + inner(weight, z[i]))
+            base_rate[i] = usual
         if count:
             brier[i], naive[i] = loss / count, naive_loss / count
 
 
 @kernel
-def learn(weight: Floats, spread: Floats, z: Floats, y: float) -> None:
+def learn(weight: Floats, spread: Floats, z: Floats, odds: float, y: float) -> None:
     """One outcome: a Kalman step on the logit."""
-    p = logistic(inner(weight, z))
+    p = logistic(odds + inner(weight, z))
     size = weight.size
     gain = np.zeros(size)
     for i in range(size):
