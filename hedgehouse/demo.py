@@ -10,6 +10,7 @@ from hedgehouse import Warehouse, connect
 from hedgehouse.arrivals import run_fields, run_text
 from hedgehouse.asking import HOURLY_MINUTES, asked, run
 from hedgehouse.console import Voice, write_error
+from hedgehouse.scores import score
 from pipelines.simulator.paths import DEFAULT_DAY
 from warehouse.location import Clock, Location
 
@@ -67,7 +68,7 @@ def run_demo(
     lines = [run_text(report, share)]
     if report.generation:
         found = _found(location, clock, day)
-        fields |= found
+        fields |= {**found, "surfaces": found["surfaces"].fields()}
         lines += _lines(found, report.generation.row_counts)
     fields["next"] = f'hedgehouse sql --data {location.root} "{_NEXT}"'
     lines.append(f"next: {fields['next']}")
@@ -79,6 +80,7 @@ def _found(location: Location, clock: Clock, day: date) -> dict[str, Any]:
         return {
             "trades": _compared_trades(client, location, day),
             "atm_iv": _compared_vols(client, location, day),
+            "surfaces": score(client, location.truth),
             "trade": _first(client, "action in ('buy', 'sell')"),
             "blocked": _first(client, "action = 'do_not_trade' and is_triggered"),
         }
@@ -137,6 +139,7 @@ def _lines(found: dict[str, Any], counts: dict[str, int]) -> list[str]:
         f"trades: {trades['printed']:,} printed, {trades['held']:,} held, {trades['equal']:,} of "
         "them equal in id, price and size",
         _vol_line(found["atm_iv"]),
+        found["surfaces"].summary(),
         _order_line("a trade", found["trade"]),
         _order_line("a blocked one", found["blocked"]),
     ]

@@ -21,6 +21,7 @@ BUCKETS = ((2, "below 2 days"), (7, "2 to 7 days"), (30, "7 to 30 days"), (90, "
 LONGEST = "above 90 days"
 QUANTILES = {5: 1.6449, 25: 0.6745, 75: 0.6745, 95: 1.6449}  # and how many deviations out they lie
 PLACES = 400
+SUMMED = {"atm_iv": "level", "rr25": "risk reversal", "bf25": "butterfly", "index_surface": "index"}
 
 TOLD = """
     select s.underlying, s.expires_at, s.snapshot_at, s.tenor_days, s.atm_iv, s.rr25, s.bf25,
@@ -92,6 +93,22 @@ class Scores:
             for row in self.verdicts.iter_rows(named=True)
         ]
         return [*distances, *arbitrage, *verdicts]
+
+    def summary(self) -> str:
+        """The same in one line, over all tenors."""
+        told = {row["measure"]: row for row in self.distances.filter(tenor="all").to_dicts()}
+        near = ", ".join(
+            f"{name} {told[measure]['median']:.2f}"
+            for measure, name in SUMMED.items()
+            if measure in told
+        )
+        planted, found = self.arbitrage["planted"].sum(), self.arbitrage["found"].sum()
+        dear = self.verdicts.filter(pl.col("half_spreads") == pl.col("half_spreads").max())
+        return (
+            f"surfaces, half spreads from the truth in the median: {near}; planted arbitrage: "
+            f"{found} of {planted} slices flagged; quotes {dear['half_spreads'][0]:g} half spreads "
+            f"dear: {dear['rich'][0]} of {dear['judged'][0]} called rich"
+        )
 
 
 def score(house: Warehouse, truth: Path) -> Scores:

@@ -29,6 +29,10 @@ def test_the_demo_tells_what_it_survived_and_what_it_found_beside_what_was_plant
     assert told["trades"]["printed"] == told["trades"]["held"] == told["trades"]["equal"] > 1_000
     assert told["atm_iv"]["slices"] > 100
     assert told["atm_iv"]["median_error"] < 0.005
+    surfaces = told["surfaces"]
+    assert all(row["found"] == row["planted"] > 0 for row in surfaces["arbitrage"])
+    level = next(row for row in surfaces["distances"] if row["measure"] == "atm_iv")
+    assert (level["tenor"], level["median"] < 1.0) == ("all", True)
     assert told["trade"]["action"] in ("buy", "sell")
     assert told["blocked"]["action"] == "do_not_trade"
     assert told["blocked"]["block_reasons"]

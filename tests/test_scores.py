@@ -45,3 +45,4 @@ def test_dear_options_are_called_rich_the_more_the_dearer(told):
 def test_all_of_it_is_told_to_people_and_machines(told):
     rows = told.distances.height + told.arbitrage.height + told.verdicts.height
     assert len(told.lines()) == rows == sum(len(part) for part in told.fields().values())
+    assert "12 of 12 slices flagged" in told.summary()
