@@ -228,7 +228,7 @@ def signals(
 @app.command()
 def plot(
     kind: Annotated[
-        Literal["smile", "surface", "term", "skew", "premium", "funding"],
+        Literal["smile", "surface", "term", "skew", "premium", "funding", "liquidity"],
         typer.Argument(help="Which figure."),
     ],
     underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],

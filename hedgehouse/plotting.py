@@ -11,6 +11,7 @@ from hedgehouse import Warehouse
 from hedgehouse.canvas import Moment, NothingToPlot
 from hedgehouse.curves import skew, surface, term
 from hedgehouse.fundings import funding
+from hedgehouse.ladders import liquidity
 from hedgehouse.pictures import svg
 from hedgehouse.premia import premium
 from hedgehouse.smiles import smile
@@ -24,10 +25,14 @@ KINDS: dict[str, Callable[[Warehouse, Moment], go.Figure]] = {
     "skew": skew,
     "premium": premium,
     "funding": funding,
+    "liquidity": liquidity,
 }
 # Where a figure's moments stand, and what is missing where there are none.
 OPTIONS = ("options.surface_slices", "snapshot_at", "options")
-MOMENTS = {"funding": ("carry.funding_1h", "available_at", "funding")}
+MOMENTS = {
+    "funding": ("carry.funding_1h", "available_at", "funding"),
+    "liquidity": ("flow.slippage_ladder", "snapshot_at", "books"),
+}
 PNG_SIZE = {"width": 1400, "height": 860, "scale": 2}
 
 

@@ -20,6 +20,7 @@ select
     venue,
     underlying,
     instrument_id,
+    kind,
     rung.side,
     rung.notional as notional_usd,
     snapshot_at,
