@@ -4,7 +4,7 @@ Spot trades against USDT, which loses 2 % of its dollar at hour 15; deribit's co
 dollars. Forwards are spot times exp(rate x T), with the rate of `planted_rate`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -144,9 +144,11 @@ def quotes() -> Iterator[dict[str, Any]]:
         yield quote("okx:Y/USD", at, 50.0)
 
 
-def instruments() -> pl.DataFrame:
+NAMES = (SPOT, PEG, *PREMIUM, *EXPIRIES, LONE, MARKET, "okx:Y/USD")
+
+
+def instruments(names: Iterable[str] = NAMES) -> pl.DataFrame:
     """What each is, for ever."""
-    names = [SPOT, PEG, *PREMIUM, *EXPIRIES, LONE, MARKET, "okx:Y/USD"]
     rows = []
     for name in names:
         base, rest = name.split(":", 1)[1].split("/")
@@ -227,3 +229,43 @@ def world(rows: list[dict[str, Any]], as_of: datetime | None = None) -> duckdb.D
         "slippage_ladder": ladder().filter(known),
     }
     return duck_sql.world(frames, SEEDS, MODELS, str(until))
+
+
+def recorded_futures(quotes: pl.DataFrame) -> duckdb.DuckDBPyConnection:
+    """Basis, curve and rolls of one snapshot of Deribit's bitcoin futures, as Tardis spells it."""
+    rows = []
+    for symbol, stamp, bid, ask in quotes.select(
+        "symbol", "timestamp", "bid_price", "ask_price"
+    ).iter_rows():
+        date = symbol.removeprefix("BTC-")
+        expiry = "" if date == "PERPETUAL" else f"-{datetime.strptime(date, '%d%b%y'):%y%m%d}"  # noqa: DTZ007
+        at = datetime(1970, 1, 1) + timedelta(microseconds=stamp)  # noqa: DTZ001
+        own = quote(f"deribit:BTC/USD:BTC{expiry}", at, (bid + ask) / 2)
+        rows.append(own | {"bid_price": bid, "ask_price": ask})
+    frames = {
+        "stg_quotes": pl.DataFrame(rows, schema=QUOTES),
+        "stg_instruments": instruments([row["instrument_id"] for row in rows]),
+        "int_basis_trades": pl.DataFrame(schema=TRADES),
+    }
+    return duck_sql.world(frames, SEEDS, MODELS[:5])
+
+
+def recorded_books(books: dict[str, pl.DataFrame]) -> duckdb.DuckDBPyConnection:
+    """The basis per minute of best quotes whose stamps are in milliseconds, by instrument."""
+    milliseconds = pl.Datetime("ms")
+    parts = [
+        book.select(
+            venue=pl.lit("binance"),
+            underlying=pl.lit("BTC"),
+            instrument_id=pl.lit(instrument),
+            snapshot_at=pl.col("exch_ts_ms").cast(milliseconds).cast(NAIVE),
+            available_at=pl.max_horizontal("exch_ts_ms", "ts_ms").cast(milliseconds).cast(NAIVE),
+            is_availability_assumed=pl.lit(value=False),
+            bid_price="best_bid",
+            ask_price="best_ask",
+            mid_price=(pl.col("best_bid") + pl.col("best_ask")) / 2,
+        )
+        for instrument, book in books.items()
+    ]
+    frames = {"stg_quotes": pl.concat(parts), "stg_instruments": instruments(books)}
+    return duck_sql.world(frames, ("quote_assets",), ("basis_1m",))

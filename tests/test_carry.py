@@ -85,17 +85,20 @@ def test_an_offset_stamp_makes_a_basis_asynchronous():
     assert flagged["price_age_s"].item() - flagged["spot_age_s"].item() == 100
 
 
-def test_without_spot_or_with_a_stale_one_there_is_no_basis():
+def test_without_spot_or_with_a_stale_one_futures_have_the_perpetual_and_it_has_nothing():
     def stale(row):
         is_last = row["snapshot_at"] > NOON - timedelta(minutes=5)
         return [] if row["instrument_id"] == SPOT and is_last else [row]
 
     got = built(stale).filter(pl.col("underlying") == "X")
-    assert got.height > 0
-    assert set(got["quality_grade"]) == {"F"}
-    assert got["spot_price"].is_null().all()
-    assert got["basis_bps"].is_null().all()
-    assert got["z_30d"].is_null().all()
+    perpetuals = got.filter(pl.col("kind") == "perp")
+    assert perpetuals.height == len(PREMIUM)
+    assert set(perpetuals["quality_grade"]) == {"F"}
+    for column in ("spot_price", "basis_bps", "z_30d"):
+        assert perpetuals[column].is_null().all()
+    futures = got.filter(pl.col("kind") == "future")
+    assert set(futures["spot_source"]) == {"perpetual"}
+    assert all("perpetual_as_spot" in flags for flags in futures["quality_flags"])
 
 
 def test_a_crossed_book_has_no_mid_and_two_quotes_of_one_instant_are_one():
@@ -278,3 +281,42 @@ def test_a_late_row_moves_what_rests_on_it():
     scored = got.filter(pl.col("entry_high").is_not_null())
     assert isinstance(scored["available_at"].min(), datetime)
     assert scored.filter(pl.col("available_at") < late).is_empty()
+
+
+# ---- recorded
+
+
+def test_the_curve_of_the_recorded_futures_is_smooth_to_a_basis_point(recorded):
+    quotes = pl.read_csv(recorded / "tardis" / "deribit_quotes_2026-08-01_FUTURES.csv.gz")
+    with carry_world.recorded_futures(quotes) as connection:
+        basis = connection.sql("from basis where price_kind = 'mid' and kind = 'future'").pl()
+        curve = connection.sql("from basis_curve where price_kind = 'mid' order by tenor_days").pl()
+        rolls = connection.sql("from roll_calendar order by expires_at").pl()
+    assert set(basis["spot_source"]) == {"perpetual"}
+    assert basis.height == 13
+    # one of them expires within a day
+    assert curve["contracts_listed"].unique().to_list() == [12]
+    assert curve["rate"].is_null().sum() == 1 - (basis["tenor_days"].max() > 365)
+    known = curve.filter(pl.col("rate").is_not_null())
+    assert known["rate"].is_between(0.02, 0.06).all()
+    assert known["fit_rmse_bps"][0] < 3
+    assert abs(known["implied_spot_gap_bps"][0]) < 5
+    assert rolls["roll_rate"].drop_nulls().is_between(-0.5, 0.5).all()
+
+
+def test_the_recorded_basis_moves_less_than_its_legs_within_a_second(recorded):
+    books = {
+        name: pl.read_parquet(
+            recorded / "binance_books" / f"lobdeep_btc_{market}_2026-02-16_04.parquet",
+            columns=["exch_ts_ms", "ts_ms", "best_bid", "best_ask"],
+        )
+        for name, market in (("binance:BTC/USDT", "spot"), ("binance:BTC/USDT:USDT", "fut"))
+    }
+    with carry_world.recorded_books(books) as connection:
+        got = connection.sql("from basis_1m where seconds_used = 60 order by minute_at").pl()
+    assert got.height == 5
+    assert got["instrument_id"].unique().to_list() == ["binance:BTC/USDT:USDT"]
+    assert got["basis_mean_bps"].is_between(-5.2, -4.5).all()
+    assert (got["basis_deviation_bps"] < 0.6).all()
+    assert (got["price_change_bps"] > 0.3).all()
+    assert (got["available_at"] > got["minute_at"] + timedelta(minutes=1)).all()

@@ -181,6 +181,36 @@ spots as (
             derivatives.instrument_id = indices.instrument_id
             and derivatives.snapshot_at = indices.snapshot_at
 
+    union all
+
+    -- In want of both, a future is set against the perpetual beside it, which funding ties to spot.
+    select
+        futures.instrument_id,
+        futures.price_kind,
+        futures.snapshot_at,
+        futures.quote,
+        perpetuals.instrument_id as spot_instrument_id,
+        'perpetual' as spot_source,
+        4 as source_rank,
+        perpetuals.price,
+        perpetuals.quote as spot_quote,
+        perpetuals.observed_at,
+        perpetuals.available_at,
+        perpetuals.is_availability_assumed
+
+    from derivatives as futures
+
+    inner join derivatives as perpetuals
+        on
+            futures.venue = perpetuals.venue
+            and futures.base = perpetuals.base
+            and futures.quote = perpetuals.quote
+            and futures.contract_type = perpetuals.contract_type
+            and futures.price_kind = perpetuals.price_kind
+            and futures.snapshot_at = perpetuals.snapshot_at
+            and futures.kind = 'future'
+            and perpetuals.kind = 'perp'
+
 ),
 
 converted as (
@@ -230,18 +260,21 @@ ranked as (
         row_number() over (
             partition by instrument_id, price_kind, snapshot_at
             order by
+                case when spot_source = 'perpetual' then 1 else 0 end asc nulls last,
                 case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 source_rank asc nulls last,
                 case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
-                spot_quote asc nulls last
+                spot_quote asc nulls last,
+                spot_instrument_id asc nulls last
         ) as choice,
         row_number() over (
-            partition by instrument_id, price_kind, snapshot_at, spot_source = 'index'
+            partition by instrument_id, price_kind, snapshot_at, source_rank < 3
             order by
                 case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 source_rank asc nulls last,
                 case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
-                spot_quote asc nulls last
+                spot_quote asc nulls last,
+                spot_instrument_id asc nulls last
         ) as choice_of_its_kind
 
     from converted
@@ -258,7 +291,7 @@ opinions as (
         price_kind,
         snapshot_at,
         max(case when spot_source = 'index' then spot_price end) as index_price,
-        max(case when spot_source <> 'index' and choice_of_its_kind = 1 then spot_price end)
+        max(case when source_rank < 3 and choice_of_its_kind = 1 then spot_price end)
             as market_price,
         max(available_at) as available_at
 
@@ -480,6 +513,7 @@ final as (
             hard_flags=[('spot_price is null', 'no_spot')],
             soft_flags=[
                 ('is_stablecoin_rate_assumed', 'stablecoin_assumed'),
+                ("spot_source = 'perpetual'", 'perpetual_as_spot'),
                 ('abs(price_age_s - spot_age_s) > max_asynchrony_s', 'asynchronous'),
                 ('abs(index_gap_bps) > max_index_gap_bps', 'index_unlike_spot'),
                 ('is_availability_assumed', 'assumed_availability'),

@@ -98,6 +98,7 @@ final as (
                 ('tenors.log_rate is null', 'outside_listed'),
                 ('tenors.contracts_listed = 1', 'one_contract'),
                 ('tenors.is_spot_mixed', 'mixed_spot'),
+                ("tenors.spot_source = 'perpetual'", 'perpetual_as_spot'),
                 ('abs(tenors.level_bps) > rules.max_index_gap_bps', 'spot_unlike_curve'),
                 ('tenors.is_stablecoin_rate_assumed', 'stablecoin_assumed'),
                 ('tenors.is_availability_assumed', 'assumed_availability'),

@@ -10,7 +10,11 @@ hours as (
 
     from {{ ref('basis') }}
 
-    where snapshot_at = {{ hour_of('snapshot_at') }} and spot_price > 0
+    where
+        snapshot_at = {{ hour_of('snapshot_at') }}
+        and spot_price > 0
+        -- A perpetual that stands for spot is a hedge, not an exposure.
+        and spot_source <> 'perpetual'
 
 ),
 
