@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.ingest import import_paths
-from pipelines.simulator import books, streams
+from pipelines.simulator import books, streams, stress
 from pipelines.simulator.embedded import embedded
 from pipelines.simulator.history import History
 from pipelines.simulator.world import LISTINGS, epoch_us
@@ -29,7 +29,22 @@ def market(request, history):
     """A listing, its prints and its quotes."""
     listing = MARKETS[request.param]
     state, prints = history.state(listing.coin, DAY), history.prints(listing, DAY)
-    return state, prints, streams.quotes(state, prints, 5.0)
+    quotes = streams.quotes(state, prints, 5.0)
+    if listing.market != "deribit":
+        return state, prints, quotes
+    sound = [~during(fault, prints.at_us / 1e6) for fault in faults(listing.coin)]
+    stamps = (quotes["timestamp"] - epoch_us(DAY)).to_numpy() / 1e6
+    told = [~during(fault, stamps) for fault in faults(listing.coin)]
+    return state, prints.where(np.all(sound, axis=0)), quotes.filter(np.all(told, axis=0))
+
+
+def faults(coin):
+    return stress.feed_faults(coin, 7, DAY)
+
+
+def during(fault, at_s):
+    """Whether a quote of the faulty stretch is the last one by then."""
+    return (at_s >= fault.start_s) & (at_s < fault.end_s + 20)
 
 
 def before(prints, quotes) -> pl.DataFrame:
@@ -76,7 +91,8 @@ def test_nothing_is_told_twice_and_no_trade_waits_long_for_a_quote(market):
     assert not again.to_series().any()
     assert quotes["timestamp"].diff().min() > 0
     assert quotes["local_timestamp"].is_sorted()
-    assert quotes["timestamp"].diff().max() < 6_000_000  # unchanged since a print
+    gaps = quotes["timestamp"].diff().drop_nulls()
+    assert (gaps < 6_000_000).mean() > 0.999  # else a fault was taken out
     known = quotes.select(pl.col("timestamp").alias("at"), quoted="timestamp")
     joined = pl.DataFrame({"at": prints.at_us + epoch_us(DAY)}).join_asof(known, on="at")
     age = (joined["at"] - joined["quoted"]).drop_nulls()
@@ -117,3 +133,65 @@ def test_the_market_writes_them_as_files_that_are_imported_as_whole_streams(tmp_
         name for name, listing in MARKETS.items() if listing.market in ("um", "deribit")
     }
     assert held["snapshot_at"].max() - held["snapshot_at"].min() > timedelta(hours=23)
+
+
+@pytest.mark.parametrize("listing", [m for m in LISTINGS if m.market == "deribit"], ids=str)
+def test_the_stream_at_deribit_is_once_crossed_once_one_sided_and_once_silent(history, listing):
+    state, prints = history.state(listing.coin, DAY), history.prints(listing, DAY)
+    quotes = streams.quotes(state, prints, 5.0)
+    at_s = (quotes["timestamp"] - epoch_us(DAY)) / 1e6
+    found = {
+        fault.kind: quotes.filter(at_s.is_between(fault.start_s, fault.end_s, closed="left"))
+        for fault in faults(listing.coin)
+    }
+    assert (found["crossed"]["bid_price"] > found["crossed"]["ask_price"]).all()
+    assert found["crossed"].height >= 20
+    assert found["one_sided"]["ask_price"].null_count() == found["one_sided"].height >= 20
+    assert found["one_sided"]["ask_amount"].null_count() == found["one_sided"].height
+    assert found["silent"].is_empty()
+    crossed = quotes.filter(pl.col("bid_price") >= pl.col("ask_price"))
+    assert crossed.height == found["crossed"].height
+    assert quotes["ask_price"].null_count() == found["one_sided"].height
+
+
+def test_books_hold_a_tenth_while_they_are_collapsed_and_only_then(history):
+    for listing in LISTINGS:
+        state, thin = history.state(listing.coin, DAY), stress.collapse(listing.coin, 7, DAY)
+        assert thin.start_s // 3_600 < thin.end_s // 3_600  # an hourly state shows it
+
+        def size(at_s: np.ndarray, state=state, listing=listing) -> float:
+            bid, ask = books.best(state, listing, at_s)
+            return float(np.median((bid.lots * bid.price + ask.lots * ask.price) / bid.price))
+
+        inside = size(np.arange(thin.start_s, thin.end_s, 1.0))
+        around = size(np.arange(thin.start_s - 900.0, thin.start_s, 1.0))
+        assert 0.05 < inside / around < 0.2
+
+
+def test_forced_orders_come_in_cascades_that_end_informed_bursts(history):
+    world = History(7, 0.3)
+    for listing in (m for m in LISTINGS if m.market == "deribit"):
+        state, prints = world.state(listing.coin, DAY), world.prints(listing, DAY)
+        cascades = stress.cascades(state.plan)
+        assert len(cascades) == 3
+        inside = [c.holds(prints.at_us / 1e6) & (prints.sign == c.direction) for c in cascades]
+        share = prints.is_forced[np.any(inside, axis=0)].mean()
+        assert abs(share - stress.CASCADE_SHARE) < 0.15
+        assert prints.is_forced[~np.any(inside, axis=0)].mean() < 0.01
+        assert not (prints.is_forced & prints.is_block).any()
+
+
+def test_the_truth_says_where_everything_was_planted():
+    told = stress.truth(7, [DAY, DAY + timedelta(days=1)])
+    assert told.group_by("kind").len().sort("kind").rows() == [
+        ("cascade", 12),
+        ("crossed", 4),
+        ("depth_collapse", 4),
+        ("one_sided", 4),
+        ("silent", 4),
+    ]
+    assert (told["ended_at"] > told["started_at"]).all()
+    assert set(told.filter(kind="silent")["instrument_id"]) == {
+        "deribit:BTC/USD:BTC",
+        "deribit:ETH/USD:ETH",
+    }

@@ -7,6 +7,7 @@ import numpy as np
 from pipelines.simulator import noise
 from pipelines.simulator.paths import State
 from pipelines.simulator.prints import best_ticks
+from pipelines.simulator.stress import depth_share
 from pipelines.simulator.world import Floats, Ints, Listing, epoch_us
 
 LEVELS = 20
@@ -62,7 +63,8 @@ def _sized(
     price = np.round(ticks * listing.tick, 2)
     usd = TOP_USD[listing.market] / (1 if listing.expires is None else 4)
     drawn = noise.normal(_purpose(state, listing, direction) + 2, second, level)
-    wanted = usd * (1 + level / 5) * np.exp(0.9 * drawn)
+    share = depth_share(listing.coin, state.seed, state.day, second)
+    wanted = usd * share * (1 + level / 5) * np.exp(0.9 * drawn)
     value = listing.contract_usd * listing.lot if listing.contract_usd else price * listing.lot
     return price, np.maximum(1, np.round(wanted / value)).astype(np.int64)
 

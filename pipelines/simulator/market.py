@@ -15,6 +15,7 @@ from pipelines.simulator import (
     prints,
     smiles,
     streams,
+    stress,
     tardis,
 )
 from pipelines.simulator import truth as truths
@@ -172,6 +173,7 @@ def _write_truth(
         "silences": pl.DataFrame([asdict(market.silence)]),
         "episodes": pl.DataFrame([asdict(e) for s in states.values() for e in s.episodes]),
         "premium_shocks": truths.shocks(market.seed, [market.day]),
+        "stress": stress.truth(market.seed, [market.day]),
         "impact_1h": pl.concat([truths.impact(s) for s in states.values()]),
     }
     for name, frame in tables.items():

@@ -9,6 +9,7 @@ from pipelines.simulator import noise
 from pipelines.simulator.flow import depth_in_sweep
 from pipelines.simulator.levels import first_ids, place
 from pipelines.simulator.paths import State, flow_of
+from pipelines.simulator.stress import forced_share
 from pipelines.simulator.world import Floats, Ints, Listing, epoch_us
 
 HALF_SPREAD = {"spot": 0.00003, "um": 0.00002, "cm": 0.00006, "deribit": 0.00004}
@@ -80,7 +81,7 @@ def prints(state: State, listing: Listing) -> Prints:
     ticks = np.where(flow.sign > 0, ask + level, bid - level)
     first = int(first_ids(listing, state.seed, state.size)[place(state.day)])
     ids = first + np.arange(len(flow))
-    is_block, is_forced = _marked(state, listing, ids)
+    is_block, is_forced = _marked(state, listing, ids, at, flow.sign)
     # a block is agreed away from the book
     away = np.round(noise.normal(noise.key(state.seed, "block"), ids) * 4).astype(np.int64)
     ticks = np.where(is_block, ticks + away, ticks)
@@ -105,12 +106,14 @@ def prints(state: State, listing: Listing) -> Prints:
     )
 
 
-def _marked(state: State, listing: Listing, ids: Ints) -> tuple[np.ndarray, np.ndarray]:
+def _marked(
+    state: State, listing: Listing, ids: Ints, at: Floats, sign: Ints
+) -> tuple[np.ndarray, np.ndarray]:
     """Which prints were negotiated and which were forced; only Deribit says so on the tape."""
     if listing.market != "deribit":
         return np.zeros(len(ids), dtype=bool), np.zeros(len(ids), dtype=bool)
     draw = noise.uniform(noise.key(state.seed, listing.symbol, "mark"), ids)
-    return draw < BLOCK_SHARE, draw > 1 - FORCED_SHARE
+    return draw < BLOCK_SHARE, draw > 1 - forced_share(state.plan, at, sign, FORCED_SHARE)
 
 
 def truth(state: State, p: Prints) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from pipelines.simulator.books import Side
 from pipelines.simulator.history import History
 from pipelines.simulator.paths import State
 from pipelines.simulator.prints import Prints
+from pipelines.simulator.stress import feed_faults
 from pipelines.simulator.world import DAY_S, LISTINGS, Ints, Listing, epoch_us, stream
 
 STEP_S, LONGEST_STEP_S = 1.0, 20.0
@@ -67,7 +68,7 @@ def quotes(state: State, p: Prints, step_s: float = STEP_S) -> pl.DataFrame:
     delay = stream(state.seed, listing.symbol, "quotes").integers(3_000, 45_000, len(stamp))
     size = listing.contract_usd if listing.market == "deribit" else listing.lot
     midnight = epoch_us(state.day)
-    return pl.DataFrame(
+    told = pl.DataFrame(
         {
             "exchange": pl.repeat(EXCHANGES[listing.market], len(stamp), eager=True),
             "symbol": pl.repeat(listing.symbol, len(stamp), eager=True),
@@ -79,6 +80,24 @@ def quotes(state: State, p: Prints, step_s: float = STEP_S) -> pl.DataFrame:
             "bid_amount": np.round(bid.lots * float(size), 8),
         }
     ).filter(pl.col("local_timestamp") < midnight + DAY_S * 1_000_000)
+    return _flawed(state, listing, told) if listing.market == "deribit" else told
+
+
+def _flawed(state: State, listing: Listing, told: pl.DataFrame) -> pl.DataFrame:
+    """The rows as the planted faults of the feed leave them."""
+    at = pl.Series((told["timestamp"] - epoch_us(state.day)) / 1e6)
+    faults = feed_faults(state.coin, state.seed, state.day)
+    during = {
+        fault.kind: at.is_between(fault.start_s, fault.end_s, closed="left") for fault in faults
+    }
+    crossed = pl.when(during["crossed"]).then(pl.col("ask_price") + 2 * listing.tick)
+    return told.with_columns(
+        crossed.otherwise("bid_price").round(2).alias("bid_price"),
+        *(
+            pl.when(~during["one_sided"]).then(name).alias(name)
+            for name in ("ask_price", "ask_amount")
+        ),
+    ).filter(~during["silent"])
 
 
 def write(folder: Path, history: History, days: Sequence[date]) -> list[Path]:

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.simulator import chain, funding, mispricing, smiles, tape
+from pipelines.simulator import chain, funding, mispricing, smiles, stress, tape
 from pipelines.simulator.history import History
 from pipelines.simulator.listings import listings
 from pipelines.simulator.paths import State, response
@@ -40,6 +40,7 @@ def write(folder: Path, history: History, days: Sequence[date]) -> None:
         "impact_1h": ("hour_at", _each(history, days, impact)),
         "episodes": ("started_at", _each(history, days, _episodes)),
         "premium_shocks": ("started_at", shocks(history.seed, days)),
+        "stress": ("started_at", stress.truth(history.seed, days)),
     }
     for name, (time, frame) in small.items():
         _merge(folder / f"{name}.parquet", time, days, iter([frame]))
