@@ -24,6 +24,8 @@ from hedgehouse.canvas import (
 DAYS = 30
 HOUR = timedelta(hours=1)
 A_YEAR = 1_095  # intervals of eight hours
+# From shorts pay over nothing to longs pay; told apart by colour-blind readers.
+DIVERGING = [[0.0, "#2166ac"], [0.5, "#f7f7f7"], [1.0, "#b2182b"]]
 
 HOURS = f"""
     select hour_at, apr_by_venue, spread_apr, net_spread_apr, apr_open_interest_weighted,
@@ -47,7 +49,7 @@ def funding(house: Warehouse, moment: Moment) -> go.Figure:
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.08
     )
-    figure.update_yaxes(title_text="Venue", row=1)
+    figure.update_yaxes(title_text="Venue", type="category", row=1)
     figure.update_yaxes(title_text="Spread of venues, % a year", row=2)
     figure.update_xaxes(title_text="Hour, UTC", type="date", row=2)
     rates = _rates(hours)
@@ -76,13 +78,14 @@ def _rates(hours: pl.DataFrame) -> pl.DataFrame:
 
 def _map(rates: pl.DataFrame, unit: str, factor: float) -> go.Heatmap:
     venues = sorted(set(rates.columns) - {"hour_at"}, reverse=True)
+    largest = max(rates.select(pl.col(venues).abs().max()).row(0)) * factor
     return go.Heatmap(
         x=rates["hour_at"].to_list(),
         y=venues,
         z=[(rates[venue] * factor).to_list() for venue in venues],
-        name=unit,
-        colorscale="RdBu_r",
-        zmid=0,
+        colorscale=DIVERGING,
+        zmin=-largest,
+        zmax=largest,
         colorbar={"title": unit, "len": 0.6, "y": 1, "yanchor": "top"},
         hoverongaps=False,
         hovertemplate=f"%{{y}} %{{x}}: %{{z:.3f}} {unit}<extra></extra>",

@@ -7,7 +7,7 @@ panels of two dimensions. Three-dimensional ones are left out, and the others ta
 import html
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -197,9 +197,11 @@ def _bar(trace: Any, x: Scale, y: Scale, raised: dict[Any, float]) -> Iterator[s
 
 def _heatmap(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Iterator[str]:
     known = [v for row in trace.z for v in row if v is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
-    wide, tall = abs(x.ticks()[1][0] - x.ticks()[0][0]), abs(y.ticks()[1][0] - y.ticks()[0][0])
-    for name, values, marks in zip(trace.y, trace.z, trace.text, strict=True):
+    low = min(known, default=0.0) if trace.zmin is None else trace.zmin
+    high = max(known, default=1.0) if trace.zmax is None else trace.zmax
+    wide, tall = _cell(x, trace.x), _cell(y, trace.y)
+    texts = [[None] * len(trace.x)] * len(trace.y) if trace.text is None else trace.text
+    for name, values, marks in zip(trace.y, trace.z, texts, strict=True):
         for column, value, mark in zip(trace.x, values, marks, strict=True):
             a, b = x.at(column), y.at(name)
             if value is None or a is None or b is None:
@@ -208,8 +210,16 @@ def _heatmap(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Itera
             colour = _shade(trace.colorscale, share)
             yield f"<rect x='{a - wide / 2:.1f}' y='{b - tall / 2:.1f}' width='{wide + 0.3:.1f}' "
             yield f"height='{tall + 0.3:.1f}' fill='{colour}'/>"
-            ink = "white" if share < 0.5 else "black"
-            yield _text(a, b + 3, f"{value:.0f}{mark}", 9, "middle", colour=ink)
+            if mark is not None:
+                ink = "white" if share < 0.5 else "black"
+                yield _text(a, b + 3, f"{value:.0f}{mark}", 9, "middle", colour=ink)
+
+
+def _cell(scale: Scale, values: Sequence[Any]) -> float:
+    """How far apart neighbouring cells lie, pixels."""
+    places = sorted({p for p in map(scale.at, values) if p is not None})
+    gaps = [b - a for a, b in pairwise(places)]
+    return min(gaps, default=abs(scale.last - scale.first))
 
 
 def _shade(colours: Any, share: float) -> str:

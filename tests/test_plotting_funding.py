@@ -74,6 +74,15 @@ def test_the_picture_names_its_units_and_its_time(house):
     assert [b.label for b in figure.layout.updatemenus[0].buttons] == ["per 8 hours", "annualised"]
 
 
+def test_without_a_browser_the_map_has_a_cell_for_every_known_hour(house, tmp_path):
+    figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
+    plotting.write(figure, tmp_path / "funding.svg")
+    cells = (tmp_path / "funding.svg").read_text().count("fill='#")
+    known = sum(rate is not None for row in figure.data[0].z for rate in row)
+    assert known == 30 + 21
+    assert cells >= known
+
+
 def test_a_coin_or_hour_without_funding_is_named(house):
     with pytest.raises(NothingToPlot, match="Y: has no funding here; there are X"):
         plotting.draw(house, "funding", "Y")
