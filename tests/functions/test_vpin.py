@@ -62,14 +62,17 @@ def test_fragments_hold_every_lot_once(rows, bucket_lots, first, data):
 def test_a_bucket_carried_over_is_the_bucket_of_the_whole_series(before, after, bucket_lots):
     whole = vpin.buckets(*columns(before + after), bucket_lots)
     first = vpin.buckets(*columns(before), bucket_lots)
-    cut = vpin.fragments(items(before), bucket_lots)
-    is_open = cut.is_full.size > 0 and not cut.is_full[-1]
-    buy, sell = (int(cut.buy_lots[-1]), int(cut.sell_lots[-1])) if is_open else (0, 0)
-    second = vpin.buckets(*columns(after), bucket_lots, buy + sell, buy)
+    held = (first.open_lots, first.open_buy_lots)
+    second = vpin.buckets(*columns(after), bucket_lots, *held)
     np.testing.assert_array_equal(whole.buy_lots, [*first.buy_lots, *second.buy_lots])
     np.testing.assert_array_equal(whole.sell_lots, [*first.sell_lots, *second.sell_lots])
     ends = [*first.end_index, *(second.end_index + len(before))]
     np.testing.assert_array_equal(whole.end_index, ends)
+    assert (whole.open_lots, whole.open_buy_lots) == (second.open_lots, second.open_buy_lots)
+    cut = vpin.fragments(items(before), bucket_lots)
+    is_open = cut.is_full.size > 0 and not cut.is_full[-1]
+    buy, sell = (int(cut.buy_lots[-1]), int(cut.sell_lots[-1])) if is_open else (0, 0)
+    assert held == (buy + sell, buy)
 
 
 @given(st.lists(st.one_of(st.none(), prints), min_size=1, max_size=30))

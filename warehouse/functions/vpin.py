@@ -25,12 +25,17 @@ Floats = NDArray[np.float64]
 
 
 class Buckets(NamedTuple):
-    """One row per full bucket; indices are of its first and last print in the arrays given."""
+    """One row per full bucket; indices are of its first and last print in the arrays given.
+
+    `open_lots`, of which `open_buy_lots` were bought, is what the bucket left open holds.
+    """
 
     start_index: Integers
     end_index: Integers
     buy_lots: Integers
     sell_lots: Integers
+    open_lots: int
+    open_buy_lots: int
 
 
 class Fragments(NamedTuple):
@@ -84,7 +89,7 @@ def buckets(
     open_buy_lots: int = 0,
     open_bucket_lots: int | None = None,
 ) -> Buckets:
-    """Full buckets of a series of prints; the last, unfilled one is left out.
+    """Full buckets of a series of prints, and what is left to go on with.
 
     `bucket_lots` is the size of buckets opened from now on. On entry a bucket of `open_bucket_lots`
     (by default `bucket_lots`) holds `open_lots`, of which `open_buy_lots` are buys; its start index
@@ -100,8 +105,9 @@ def buckets(
         raise ValueError(f"vpin: lots of shape {size.shape}, is_buy of shape {buy.shape}")
     first = _checked(size, bucket_lots, open_lots, open_bucket_lots)
     count = _count(size, bucket_lots, open_lots, first)
-    rows, full = _fill(size, buy, bucket_lots, open_lots, open_buy_lots, first, count)
-    return Buckets(*rows[:, :full])
+    rows, full, held, bought = _fill(size, buy, bucket_lots, open_lots, open_buy_lots, first, count)
+    start, end, buys, sells = rows[:, :full]
+    return Buckets(start, end, buys, sells, held, bought)
 
 
 def fragments(
@@ -179,7 +185,7 @@ def _fill(
     open_buy_lots: int,
     first: int,
     count: int,
-) -> tuple[Integers, int]:
+) -> tuple[Integers, int, int, int]:
     rows = np.zeros((4, count), np.int64)
     bucket, room, bought, size = 0, first - open_lots, open_buy_lots, first
     is_touched = False
@@ -206,7 +212,7 @@ def _fill(
             room -= left
             if is_buy[i]:
                 bought += left
-    return rows, bucket
+    return rows, bucket, size - room, bought
 
 
 @kernel
