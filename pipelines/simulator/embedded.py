@@ -102,7 +102,7 @@ class Embedded:
         )
 
     def stream(self, days: Sequence[date]) -> Path:
-        """The folder with every change of the perpetuals' best quotes on `days`: archive files."""
+        """The folder of the files that hold each change of the best quotes on `days`."""
         market = self.location.market.resolve()
         self.commands.say(
             {"days": [], "streams": [str(day) for day in days], "market": str(market)}

@@ -21,6 +21,7 @@ from pipelines.simulator.world import DAY_S, LISTINGS, Ints, Listing, epoch_us, 
 
 STEP_S, LONGEST_STEP_S = 1.0, 20.0
 FIRST_S = 0.5  # past midnight, so that the day's first quote is of the day
+STREAMED = ("spot", "um", "deribit")  # to who has the rest over the wire
 EXCHANGES = {
     "deribit": "deribit",
     "spot": "binance",
@@ -101,8 +102,8 @@ def _flawed(state: State, listing: Listing, told: pl.DataFrame) -> pl.DataFrame:
 
 
 def write(folder: Path, history: History, days: Sequence[date]) -> list[Path]:
-    """The quotes of the perpetuals whose prints move prices, a file a day, market and coin."""
-    wanted = [listing for listing in LISTINGS if listing.market in ("um", "deribit")]
+    """The quotes of spot and of the perpetuals that trade most, a file a day, market and coin."""
+    wanted = [listing for listing in LISTINGS if listing.market in STREAMED]
     return [
         files.write_gzip(
             path(folder, listing.market, day, listing.symbol),
