@@ -228,7 +228,7 @@ def signals(
 @app.command()
 def plot(
     kind: Annotated[
-        Literal["smile", "surface", "term", "skew", "premium", "funding", "liquidity"],
+        Literal["smile", "surface", "term", "skew", "premium", "funding", "liquidity", "vpin"],
         typer.Argument(help="Which figure."),
     ],
     underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],
@@ -240,7 +240,7 @@ def plot(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw volatility at a snapshot or funding up to one, in one file that needs no network."""
+    """Draw volatility, funding, flow or liquidity as known then, in one file without network."""
     from hedgehouse import plotting
 
     voice = _voice(as_json, quiet)

@@ -15,6 +15,7 @@ from hedgehouse.ladders import liquidity
 from hedgehouse.pictures import svg
 from hedgehouse.premia import premium
 from hedgehouse.smiles import smile
+from hedgehouse.toxicities import vpin
 
 __all__ = ["KINDS", "NoPicture", "NothingToPlot", "draw", "write"]
 
@@ -26,10 +27,12 @@ KINDS: dict[str, Callable[[Warehouse, Moment], go.Figure]] = {
     "premium": premium,
     "funding": funding,
     "liquidity": liquidity,
+    "vpin": vpin,
 }
 # Where a figure's moments stand, and what is missing where there are none.
 OPTIONS = ("options.surface_slices", "snapshot_at", "options")
 MOMENTS = {
+    "vpin": ("flow.vpin_buckets", "available_at", "volume buckets"),
     "funding": ("carry.funding_1h", "available_at", "funding"),
     "liquidity": ("flow.slippage_ladder", "snapshot_at", "books"),
 }
