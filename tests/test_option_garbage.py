@@ -17,8 +17,8 @@ from warehouse.location import Location, World
 AT = datetime(2026, 3, 11, 7, 55, tzinfo=UTC)
 VOL, HALF = 0.5, 0.0004
 STRIKES = tuple(range(50_000, 92_500, 2_500))
-WHOLE, SPOILT, CALLS, ONE, TWO, NEAR, PAST = (
-    f"{day}26" for day in ("27MAR", "24APR", "29MAY", "26JUN", "25SEP", "11MAR", "10MAR")
+WHOLE, SPOILT, CALLS, ONE, TWO, NEAR, PAST, LOST = (
+    f"{day}26" for day in ("27MAR", "24APR", "29MAY", "26JUN", "25SEP", "11MAR", "10MAR", "25DEC")
 )
 LISTED = {
     WHOLE: [(k, right) for k in STRIKES for right in "CP"],
@@ -28,6 +28,7 @@ LISTED = {
     TWO: [(60_000, "P"), (80_000, "C")],
     NEAR: [(k, right) for k in STRIKES for right in "CP"],
     PAST: [(70_000, "C"), (70_000, "P")],
+    LOST: [(k, "C") for k in STRIKES],  # and the venue tells no forward
 }
 GARBAGE: dict[tuple[int, str], Mapping[str, float | None]] = {
     (62_500, "P"): {"bid_price": 0.0, "ask_price": 0.0},
@@ -74,7 +75,7 @@ def quote(option: universe.Instrument, board: str, strike: int, right: str) -> d
         "ask_price": middle + HALF,
         "mark_price": middle,
         "price_unit": "coin",
-        "underlying_price": level,
+        "underlying_price": None if board == LOST else level,
         "index_price": option_world.spot(AT),
     }
     return named | dict(GARBAGE.get((strike, right), {}) if board == SPOILT else {})
@@ -152,6 +153,18 @@ def test_calls_alone_have_the_venues_forward_and_a_slice_of_one_side(marts):
     slices = board(marts, "surface_slices", CALLS)
     assert slices["lowest_log_moneyness"].min() >= 0
     assert slices["quality_flags"].list.contains("forward_not_from_parity").all()
+
+
+def test_without_any_forward_every_quote_says_so_and_nothing_is_fitted(marts):
+    (forwards,) = board(marts, "forwards", LOST).to_dicts()
+    assert (forwards["forward"], forwards["forward_source"]) == (None, None)
+    assert "no_forward" in forwards["quality_flags"]
+    quotes = board(marts, "quotes", LOST)
+    assert set(quotes["exclude_reason"]) <= {"no_forward", "one_sided"}
+    assert quotes["iv_mid"].null_count() == quotes.height
+    slices = board(marts, "surface_slices", LOST)
+    assert slices["svi_a"].null_count() == slices.height == 2
+    assert set(slices["fallback"]) == {"no_vol"}
 
 
 @pytest.mark.parametrize(("name", "reason"), [(NEAR, {"settling"}), (PAST, {"expired"})])
