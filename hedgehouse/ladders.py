@@ -1,4 +1,4 @@
-"""What would an order cost, by its size, and how deep are the books over the day?"""
+"""What would an order cost, by its size, and how deep were the books over the day?"""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ STALE_MINUTES = 10
 SHOWN_USD = 1_000_000.0  # whose cost is drawn over the day
 KINDS = {"perp": "perpetuals", "spot": "spot", "future": "dated futures", "option": "options"}
 WIDTHS = (10, 5)  # bps; the widest that any book reaches is drawn
+BLACK = "#000000"
 
 LADDER = f"""
     select kind, instrument_id, side, notional_usd, slippage_bps, levels_used, reach_bps,
@@ -23,13 +24,12 @@ LADDER = f"""
     qualify snapshot_at = max(snapshot_at) over (partition by instrument_id)
     order by kind, instrument_id, side, notional_usd
 """
-SPLIT = """
-    select kind, side, notional_usd, slippage_bps, fee_bps, cost_bps, best_single_cost_bps
+SPLIT = f"""
+    select kind, side, notional_usd, fee_bps, cost_bps, best_single_cost_bps
     from flow.consolidated_ladder
-    where underlying = $underlying and snapshot_at = (
-        select max(snapshot_at) from flow.consolidated_ladder
-        where underlying = $underlying and snapshot_at <= $at
-    )
+    where underlying = $underlying and snapshot_at <= $at
+        and snapshot_at > $at - interval '{STALE_MINUTES} minutes'
+    qualify snapshot_at = max(snapshot_at) over (partition by kind)
     order by kind, side, notional_usd
 """
 DAY = f"""
@@ -42,8 +42,8 @@ DAY = f"""
 """
 DEPTH = """
     select instrument_id, minute_at,
-        least(depth_bid_10bps_usd, depth_ask_10bps_usd) as depth_10,
-        least(depth_bid_5bps_usd, depth_ask_5bps_usd) as depth_5
+        least(depth_bid_10bps_usd, depth_ask_10bps_usd) / 1e6 as depth_10,
+        least(depth_bid_5bps_usd, depth_ask_5bps_usd) / 1e6 as depth_5
     from flow.spreads_1m
     where underlying = $underlying and minute_at < $at and minute_at >= $at - interval '1 day'
         and depth_bid_5bps_usd + depth_ask_5bps_usd is not null
@@ -52,26 +52,20 @@ DEPTH = """
 
 
 def liquidity(house: Warehouse, moment: Moment) -> go.Figure:
-    """Slippage by size and side, above its course and the depth of the books over a day.
+    """Slippage by size and side; the cheapest split beside the best venue alone, after fees; depth.
 
-    A page per kind of instrument. Each instrument's last book of the 10 minutes before counts; the
-    split over venues is drawn without fees, like the books themselves. Sizes that a book cannot
-    fill have no point.
+    A page per kind of instrument. Each instrument's last book of the 10 minutes before counts.
+    Sizes that a book cannot fill have no point. Where no book reaches 5 bps, what 1 million USD
+    would have paid over the day takes the place of the depth.
     """
     ladder = read(house, LADDER, moment, "flow.slippage_ladder")
     split, day, depth = (house.sql(query, moment.asked()) for query in (SPLIT, DAY, DEPTH))
-    figure = make_subplots(
-        rows=2,
-        cols=2,
-        vertical_spacing=0.13,
-        horizontal_spacing=0.09,
-        subplot_titles=("Buying", "Selling", "", ""),
-    )
-    figure.update_xaxes(title_text="Size of the order, USD", type="log", row=1)
-    figure.update_yaxes(title_text="Slippage against the middle, bps", row=1)
-    figure.update_xaxes(title_text="Time, UTC", type="date", row=2)
-    figure.update_yaxes(title_text="Slippage of 1 million USD, bps", row=2, col=1)
-    figure.update_yaxes(title_text="Depth of the thinner side, USD", row=2, col=2)
+    figure = make_subplots(rows=2, cols=2, vertical_spacing=0.13, horizontal_spacing=0.1)
+    figure.update_xaxes(title_text="Size of the order, thousand USD", type="log", dtick=1)
+    figure.update_xaxes(title_text="Time, UTC", type="date", dtick=None, row=2, col=2)
+    figure.update_yaxes(title_text="Slippage of buying, bps", row=1, col=1)
+    figure.update_yaxes(title_text="Slippage of selling, bps", row=1, col=2)
+    figure.update_yaxes(title_text="Cost with fees, bps", row=2, col=1)
     own = {kind: rows for (kind,), rows in ladder.group_by("kind", maintain_order=True)}
     order = [*(kind for kind in KINDS if kind in own), *(kind for kind in own if kind not in KINDS)]
     pages = [_page(str(kind), own[kind], split, day, depth) for kind in order]
@@ -83,32 +77,32 @@ def _page(
 ) -> Page:
     names = ladder["instrument_id"].unique(maintain_order=True).to_list()
     colours = {name: CYCLE[n % len(CYCLE)] for n, name in enumerate(names)}
-    traces: list[Placed] = []
-    for column, side in enumerate(("buy", "sell"), start=1):
-        for name, colour in colours.items():
-            own = ladder.filter(pl.col("instrument_id") == name, pl.col("side") == side)
-            traces.append((_ladder(own, name, colour, column == 1), 1, column))
-        own = split.filter(pl.col("kind") == kind, pl.col("side") == side)
-        if own.height and len(names) > 1:
-            traces.append((_split(own, column == 1), 1, column))
     width = _width(depth, names)
+    course, column, title = (
+        (day, "slippage_bps", "Slippage of 1 million USD, bps")
+        if width is None
+        else (depth, f"depth_{width}", f"Thinner side within {width} bps, million USD")
+    )
+    traces: list[Placed] = []
     for name, colour in colours.items():
-        traces.append((_course(day, name, colour, "slippage_bps"), 2, 1))
-        if width is not None:
-            traces.append((_course(depth, name, colour, f"depth_{width}"), 2, 2))
-    notes = [
-        "Half the spread is in it, fees are not. A size without a point is more than was recorded.",
-        f"Depth within {width} bps of the middle."
-        if width
-        else "Depth: the recorded levels of these books end before 5 bps.",
-    ]
-    return Page(KINDS.get(kind, kind), tuple(traces), tuple(notes))
+        for place, side in enumerate(("buy", "sell"), start=1):
+            own = ladder.filter(pl.col("instrument_id") == name, pl.col("side") == side)
+            traces.append((_ladder(own, name, colour, place == 1), 1, place))
+        traces.append((_course(course, name, colour, column), 2, 2))
+    traces += [(drawn, 2, 1) for drawn in _splits(split.filter(pl.col("kind") == kind))]
+    notes = (
+        "Slippage is against each book's own middle, without fees; a size without a point is more "
+        "than was recorded.",
+        "Cost with fees is against the mean of the middles, in whole lots: split over all of them, "
+        "and on the one that alone is cheapest.",
+    )
+    return Page(KINDS.get(kind, kind), tuple(traces), notes, {"yaxis4.title.text": title})
 
 
 def _ladder(own: pl.DataFrame, name: str, colour: str, is_named: bool) -> go.Scatter:
     about = own.select("levels_used", "reach_bps", "snapshot_at").rows()
     return line(
-        own["notional_usd"].to_list(),
+        (own["notional_usd"] / 1_000).to_list(),
         own["slippage_bps"].to_list(),
         name,
         colour,
@@ -116,28 +110,34 @@ def _ladder(own: pl.DataFrame, name: str, colour: str, is_named: bool) -> go.Sca
         showlegend=is_named,
         customdata=about,
         hovertemplate=(
-            "%{y:.3f} bps for %{x:,.0f} USD, %{customdata[0]} levels of a book of "
-            "%{customdata[2]} that reaches %{customdata[1]:.1f} bps"
+            "%{y:.3f} bps, %{customdata[0]} levels of a book of %{customdata[2]} that reaches "
+            "%{customdata[1]:.1f} bps"
         ),
     )
 
 
-def _split(own: pl.DataFrame, is_named: bool) -> go.Scatter:
-    about = own.select("fee_bps", "cost_bps", "best_single_cost_bps").rows()
-    return line(
-        own["notional_usd"].to_list(),
-        own["slippage_bps"].to_list(),
-        "split over all of them",
-        GREY,
-        legendgroup="split",
-        showlegend=is_named,
-        line={"dash": "dash"},
-        customdata=about,
-        hovertemplate=(
-            "%{y:.3f} bps and fees of %{customdata[0]:.3f}: %{customdata[1]:.3f} bps, "
-            "alone at best %{customdata[2]:.3f}"
-        ),
-    )
+def _splits(split: pl.DataFrame) -> list[go.Scatter]:
+    drawn = []
+    for side, dash in (("buy", "solid"), ("sell", "dash")):
+        own = split.filter(pl.col("side") == side)
+        named = (
+            ("cost_bps", f"{side}, split", BLACK),
+            ("best_single_cost_bps", f"{side}, best alone", GREY),
+        )
+        drawn += [
+            line(
+                (own["notional_usd"] / 1_000).to_list(),
+                own[column].to_list(),
+                name,
+                colour,
+                line={"dash": dash},
+                customdata=own.select("fee_bps").rows(),
+                hovertemplate="%{y:.3f} bps; the split pays fees of %{customdata[0]:.3f} bps",
+            )
+            for column, name, colour in named
+            if own.height
+        ]
+    return drawn
 
 
 def _course(frame: pl.DataFrame, name: str, colour: str, column: str) -> go.Scatter:
