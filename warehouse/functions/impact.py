@@ -68,8 +68,8 @@ def hours(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Hours:
     """Measures of each hour of [start_us, end_us), which begins and ends with an hour.
 
     Give the prints from five minutes and the quotes from five seconds before the start on. Steps
-    are [a, b): their return is that of the mid just before a to just before b, their flow that of
-    the prints in between. Prints of one moment are one order, at the last of their prices and with
+    are [a, b): their return is that of the mid at a to the mid at b, their flow that of the prints
+    from a until before b. Prints of one moment are one order, at the last of their prices and with
     the side of their sum. ValueError where the period has no whole hours.
     """
     checked_period("impact", start_us, end_us, HOUR_S)
@@ -116,7 +116,8 @@ def _hours(
         if first == last:
             continue
         q0 = np.searchsorted(quoted, begin - LONGEST_AGE_US)
-        q1 = np.searchsorted(quoted, begin + HOUR_US)
+        # A quote at the end of the hour tells what the hour came to.
+        q1 = np.searchsorted(quoted, begin + HOUR_US, side="right")
         told = (quoted[q0:q1], bid[q0:q1], ask[q0:q1])
         whole[1, h] = last - first
         whole[2, h] = np.sum(sign[first:last] == 0)
@@ -150,8 +151,7 @@ def _moves(begin: int, told: tuple[Integers, Floats, Floats]) -> Floats:
     moves = np.full(STEPS, math.nan)
     q, before = -1, math.nan
     for i in range(STEPS + 1):
-        # Just before the mark: what happens at it belongs to the next step.
-        mark = begin + i * STEP_US - 1
+        mark = begin + i * STEP_US
         q = last_until(mark, quoted, q)
         mid = standing(mark, quoted, bid, ask, q, LONGEST_AGE_US)
         if i > 0:

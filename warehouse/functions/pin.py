@@ -67,9 +67,13 @@ def pin(buys: ArrayLike, sells: ArrayLike) -> Pin:
         none = math.nan
         return Pin(none, none, none, none, none, none, none, b.size)
     alpha, delta, mu, eps_b, eps_s = _best(b, s).tolist()
-    share = alpha * mu / (alpha * mu + eps_b + eps_s)
     likelihood = log_likelihood(b, s, alpha, delta, mu, eps_b, eps_s)
-    return Pin(share, alpha, delta, mu, eps_b, eps_s, likelihood, b.size)
+    return Pin(share(alpha, mu, eps_b, eps_s), alpha, delta, mu, eps_b, eps_s, likelihood, b.size)
+
+
+def share(alpha: float, mu: float, eps_b: float, eps_s: float) -> float:
+    """PIN: the expected share of a day's trades that come from the informed."""
+    return alpha * mu / (alpha * mu + eps_b + eps_s)
 
 
 def log_likelihood(

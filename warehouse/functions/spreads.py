@@ -102,7 +102,7 @@ def minutes(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Minut
         (start_us, end_us, first),
         np.array(HORIZONS_S, dtype=np.int64) * SECOND_US,
     )
-    touched = np.flatnonzero(counts[:, KNOWN] > 0)
+    touched = np.flatnonzero(counts.any(axis=1))
     n, s = counts[touched].T, sums[touched].T
     return Minutes(
         minute=first + touched,
