@@ -35,6 +35,7 @@ def rendered(template: str, as_of: str = "9999-12-31 00:00:00") -> str:
     """SQL for DuckDB of a template that may use every macro: refs are plain names."""
     named = {
         "ref": lambda name: name,
+        "source": lambda _, name: name,
         "config": lambda **_: "",
         "var": {"as_of": as_of, "model_version": "by hand"}.__getitem__,
         "return": lambda value: value,

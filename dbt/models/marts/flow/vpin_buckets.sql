@@ -91,7 +91,9 @@ compared as (
     select
         *,
         buy_lots + sell_lots as bucket_lots,
-        vpin_null(net_square, net_largest) * cast(buy_lots + sell_lots as double) as null_lots
+        -- In native units, so that what lots are counted in changes no bit.
+        vpin_null(net_square, net_largest)
+        * {{ native('buy_lots + sell_lots', 'finest_places') }} as null_native
 
     from buckets
 
@@ -129,8 +131,8 @@ measured as (
         case
             when count(*) over last_50 = 50
                 then
-                    cast(sum({{ exact('null_lots') }}) over last_50 as double)
-                    / cast(sum(bucket_lots) over last_50 as double)
+                    cast(sum({{ exact('null_native') }}) over last_50 as double)
+                    / ({{ native('sum(bucket_lots) over last_50', 'finest_places') }})
         end as vpin_null
 
     from compared
