@@ -228,7 +228,18 @@ def signals(
 @app.command()
 def plot(
     kind: Annotated[
-        Literal["smile", "surface", "term", "skew", "premium", "funding", "liquidity", "vpin"],
+        Literal[
+            "smile",
+            "surface",
+            "term",
+            "skew",
+            "premium",
+            "funding",
+            "liquidity",
+            "vpin",
+            "basis",
+            "carry",
+        ],
         typer.Argument(help="Which figure."),
     ],
     underlying: Annotated[str, typer.Option("--underlying", help="Coin: BTC.")],
@@ -240,7 +251,7 @@ def plot(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw volatility, funding, flow or liquidity as known then, in one file without network."""
+    """Draw volatility, flow, liquidity or carry as known then, in one file without network."""
     from hedgehouse import plotting
 
     voice = _voice(as_json, quiet)

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from hedgehouse import Warehouse
 from hedgehouse.canvas import Moment, NothingToPlot
+from hedgehouse.carries import basis, carry
 from hedgehouse.curves import skew, surface, term
 from hedgehouse.fundings import funding
 from hedgehouse.ladders import liquidity
@@ -28,6 +29,8 @@ KINDS: dict[str, Callable[[Warehouse, Moment], go.Figure]] = {
     "funding": funding,
     "liquidity": liquidity,
     "vpin": vpin,
+    "basis": basis,
+    "carry": carry,
 }
 # Where a figure's moments stand, and what is missing where there are none.
 OPTIONS = ("options.surface_slices", "snapshot_at", "options")
@@ -35,6 +38,8 @@ MOMENTS = {
     "vpin": ("flow.vpin_buckets", "available_at", "volume buckets"),
     "funding": ("carry.funding_1h", "available_at", "funding"),
     "liquidity": ("flow.slippage_ladder", "snapshot_at", "books"),
+    "basis": ("carry.basis_curve", "snapshot_at", "futures"),
+    "carry": ("carry.net", "snapshot_at", "carry"),
 }
 PNG_SIZE = {"width": 1400, "height": 860, "scale": 2}
 

@@ -1,12 +1,15 @@
 """Are basis, curve, rolls, carry and hedges what was planted, and do they know only the past?"""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import carry_world
 import numpy as np
 import polars as pl
 import pytest
 from carry_world import DEPEG_AT, EXPIRIES, LONE, MARKET, MARKS, PREMIUM, SPOT, planted_rate
+
+from hedgehouse import plotting
+from warehouse.instants import in_utc
 
 NOON = MARKS[0].replace(hour=12, minute=0)
 EVENING = MARKS[0].replace(hour=20, minute=0)
@@ -281,6 +284,61 @@ def test_a_late_row_moves_what_rests_on_it():
     scored = got.filter(pl.col("entry_high").is_not_null())
     assert isinstance(scored["available_at"].min(), datetime)
     assert scored.filter(pl.col("available_at") < late).is_empty()
+
+
+# ---- pictures
+
+
+class House:
+    """The planted marts as a warehouse would show them."""
+
+    generation = "g1"
+
+    def __init__(self, connection):
+        self.connection = connection
+        connection.execute("create schema if not exists carry; create schema if not exists ops")
+        for mart in ("basis", "basis_curve", "net"):
+            connection.execute(f"create or replace view carry.{mart} as from main.{mart}")
+        told = "'real' as world_origin, now() as published_at, 1 as generation"
+        connection.execute(f"create or replace table ops.generations as select {told}")
+
+    def sql(self, query, parameters=None):
+        return in_utc(self.connection.execute(query, parameters or {}).pl())
+
+
+def drawn(marts, kind: str):
+    return plotting.draw(House(marts), kind, "X", NOON.replace(tzinfo=UTC))[0]
+
+
+def test_the_curve_is_drawn_with_its_contracts_in_its_units_and_of_its_time(marts):
+    figure = drawn(marts, "basis")
+    shown = {trace.name: trace for trace in figure.data if trace.visible}
+    assert set(shown) >= {"listed contracts", "constant tenors"}
+    pages = [button.label for button in figure.layout.updatemenus[0].buttons]
+    assert pages == ["binance, in USDT", "deribit, in USD"]
+    (contracts,) = [t for t in figure.data if t.name == "listed contracts" and len(t.x) > 1]
+    days = [(EXPIRIES[name] - NOON) / timedelta(days=1) for name in contracts.text]
+    assert list(contracts.x) == days
+    np.testing.assert_allclose(contracts.y, [100 * planted_rate(d / 365) for d in days])
+    text = figure.to_json()
+    for part in ("Basis, % a year, continuously compounded", "Time to expiry, days",
+                 "as of 2026-03-01 12:00:00 UTC, known", "Snapshot, UTC"):  # fmt: skip
+        assert part in text
+
+
+def test_the_parts_of_a_carry_are_drawn_so_that_they_add_up(marts, tmp_path):
+    figure = drawn(marts, "carry")
+    stacks = {t.name: np.array(t.y) for t in figure.data if t.visible and t.yaxis in (None, "y")}
+    parts = [stacks[name] for name in ("fees", "slippage", "spot leg", "deposits")]
+    assert all((part <= 0).all() for part in parts)
+    np.testing.assert_allclose(stacks["gross"] + sum(parts), stacks["net"])
+    assert figure.layout.barmode == "relative"
+    assert {"On capital, % a year", "Capacity, thousand USD"} <= {
+        figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text
+    }  # fmt: skip
+    plotting.write(figure, tmp_path / "carry.html")
+    page = (tmp_path / "carry.html").read_text()
+    assert '<script src="http' not in page
 
 
 # ---- recorded
