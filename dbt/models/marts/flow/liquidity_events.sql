@@ -37,7 +37,7 @@ instruments as (
 
 ),
 
--- A day of earlier books, one per 10 s at most, 12 at least; a spread three times the usual and
+-- A day of earlier books, one per 10 s at most, 4 at least; a spread three times the usual and
 -- above 1 bp, over when within one and a half times; a depth below half, over when nine tenths.
 found as (
 
@@ -48,7 +48,7 @@ found as (
         is_availability_assumed,
         {{ exploded(
             'liquidity_events(at_us, known_us, spread_bps, depth_usd, measure, '
-            ~ '86400, 10, 12, 3, 1.5, 1, 0.5, 0.9)'
+            ~ '86400, 10, 4, 3, 1.5, 1, 0.5, 0.9)'
         ) }} as event
 
     from instruments
@@ -195,6 +195,7 @@ select
         'null',
         soft_flags=[
             ("kind = 'depth_collapse' and measure = 0", 'depth_as_recorded'),
+            ('history_rows < 12', 'short_history'),
             ('underlying is null', 'unknown_instrument'),
             ('is_availability_assumed', 'assumed_availability'),
         ]
