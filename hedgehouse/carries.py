@@ -1,5 +1,7 @@
 """What do dated futures pay by their tenor, and what is left of a carry after its costs?"""
 
+from typing import Any
+
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
@@ -27,6 +29,7 @@ from hedgehouse.canvas import (
 
 YEARLY = "% a year, continuously compounded"
 STALE_HOURS = 1
+BLACK = "#000000"
 PREFERENCE = ("mid", "mark", "last")
 COURSE_TENORS = (30, 90, 180)
 # What is taken from gross, in the order of the stack.
@@ -164,18 +167,17 @@ def _contracts(listed: pl.DataFrame, *, is_left_out: bool) -> go.Scatter:
 def carry(house: Warehouse, moment: Moment) -> go.Figure:
     """What each position would earn on capital, what its costs take, and how much of it fits.
 
-    A page per horizon. Positions whose gross is not known have no bar and are counted.
+    A page per horizon, best first. Positions whose gross is not known are counted, not drawn.
     """
     net = read(house, NET, moment, "carry.net")
     if net["net_apr"].is_null().all():
         raise NothingToPlot(f"carry.net: no net carry of {moment.underlying} by {utc(moment.at)}")
-    figure = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.04
-    )
-    figure.update_layout(barmode="relative")
+    figure = make_subplots(rows=2, cols=1, row_heights=[0.7, 0.3], vertical_spacing=0.06)
+    figure.update_layout(barmode="stack")
     figure.update_yaxes(title_text="On capital, % a year", row=1)
     figure.update_yaxes(title_text="Capacity, thousand USD", row=2)
-    figure.update_xaxes(title_text="Short leg / long leg", row=2)
+    figure.update_xaxes(type="category")
+    figure.update_xaxes(title_text="Position: short leg / long leg", row=2)
     pages = [
         _net_page(int(str(days)), own)
         for (days,), own in net.group_by("horizon_days", maintain_order=True)
@@ -186,41 +188,54 @@ def carry(house: Warehouse, moment: Moment) -> go.Figure:
 
 def _net_page(horizon_days: int, own: pl.DataFrame) -> Page:
     shown = own.filter(pl.col("net_apr").is_not_null())
-    legs = shown.select("short_instrument_id", "long_instrument_id").rows()
-    places = [f"{short} /<br>{long}" for short, long in legs]
-    about = shown.select("strategy", "breakeven_days", "quality_grade", "snapshot_at").rows()
+    places = [str(n) for n in range(1, shown.height + 1)]
     traces: list[Placed] = [
         (
-            go.Bar(x=places, y=percent(shown, "gross_apr"), name="gross", marker={"color": BLUE}),
+            go.Bar(x=places, y=percent(shown, column), name=name, marker={"color": colour}),
             1,
             1,
         )
+        for column, (name, colour) in COSTS.items()
     ]
-    for column, (name, colour) in COSTS.items():
-        taken = [None if cost is None else -cost for cost in percent(shown, column)]
-        traces.append((go.Bar(x=places, y=taken, name=name, marker={"color": colour}), 1, 1))
-    left = go.Scatter(
-        x=places,
-        y=percent(shown, "net_apr"),
-        name="net",
-        mode="markers",
-        marker={"color": "#000000", "symbol": "diamond", "size": 9},
-        customdata=about,
-        hovertemplate=(
-            "%{customdata[0]}: %{y:.2f} % a year<br>breaks even in %{customdata[1]:.0f} days<br>"
-            "grade %{customdata[2]}, of %{customdata[3]} UTC<extra></extra>"
-        ),
-    )
+    gross = line(places, percent(shown, "gross_apr"), "gross", BLUE, mode="markers")
+    traces.append((gross.update(marker={"size": 11}), 1, 1))
+    rows = zip(places, shown.iter_rows(named=True), strict=True)
+    traces += [(_left(place, row), 1, 1) for place, row in rows]
     room = go.Bar(
         x=places,
         y=shown["capacity_thousand_usd"].to_list(),
         name="capacity",
         marker={"color": GREEN},
+        showlegend=False,
     )
     notes = (
-        f"Fees and slippage are spread over {horizon_days} days; net is over what dollars earn "
-        "elsewhere, which the spot leg and the deposits cost.",
+        f"Bars are costs: fees and slippage in and out are spread over {horizon_days} days, the "
+        "spot leg and the deposits cost what dollars earn elsewhere. Net is gross less costs.",
         f"{own.height - shown.height} of {own.height} positions have no known gross: no funding "
         "known, or a future that expires before.",
     )
-    return Page(f"{horizon_days} days", (*traces, (left, 1, 1), (room, 2, 1)), notes)
+    return Page(f"{horizon_days} days", (*traces, (room, 2, 1)), notes)
+
+
+def _left(place: str, row: dict[str, Any]) -> go.Scatter:
+    """The net of one position, whose legs stand in the legend."""
+    short, long = (_leg(row[name]) for name in ("short_instrument_id", "long_instrument_id"))
+    about = [row["strategy"], row["breakeven_days"], row["quality_grade"], row["snapshot_at"]]
+    return go.Scatter(
+        x=[place],
+        y=[100 * row["net_apr"]],
+        name=f"{place}  {short} / {long}",
+        mode="markers",
+        marker={"color": BLACK, "symbol": "diamond", "size": 9},
+        customdata=[about],
+        hovertemplate=(
+            "%{customdata[0]}: net %{y:.2f} % a year<br>breaks even in %{customdata[1]:.0f} days"
+            "<br>grade %{customdata[2]}, of %{customdata[3]} UTC<extra></extra>"
+        ),
+    )
+
+
+def _leg(instrument: str) -> str:
+    """binance USDT:USDT-260626: the coin stands in the title."""
+    venue, symbol = instrument.split(":", 1)
+    return f"{venue} {symbol.split('/', 1)[-1]}"

@@ -328,14 +328,18 @@ def test_the_curve_is_drawn_with_its_contracts_in_its_units_and_of_its_time(mart
 
 def test_the_parts_of_a_carry_are_drawn_so_that_they_add_up(marts, tmp_path):
     figure = drawn(marts, "carry")
-    stacks = {t.name: np.array(t.y) for t in figure.data if t.visible and t.yaxis in (None, "y")}
-    parts = [stacks[name] for name in ("fees", "slippage", "spot leg", "deposits")]
-    assert all((part <= 0).all() for part in parts)
-    np.testing.assert_allclose(stacks["gross"] + sum(parts), stacks["net"])
-    assert figure.layout.barmode == "relative"
+    shown = {t.name: np.array(t.y) for t in figure.data if t.visible}
+    parts = [shown[name] for name in ("fees", "slippage", "spot leg", "deposits")]
+    assert all((part >= 0).all() for part in parts)
+    net = [y[0] for name, y in shown.items() if "/" in name]
+    assert "deribit USD:X-260926 / binance USDT" in " ".join(shown)
+    np.testing.assert_allclose(shown["gross"] - sum(parts), net)
+    assert net == sorted(net, reverse=True)
+    assert figure.layout.barmode == "stack"
     assert {"On capital, % a year", "Capacity, thousand USD"} <= {
         figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text
     }  # fmt: skip
+    plotting.write(figure, tmp_path / "carry.svg")
     plotting.write(figure, tmp_path / "carry.html")
     page = (tmp_path / "carry.html").read_text()
     assert '<script src="http' not in page
