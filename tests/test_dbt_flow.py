@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import book_world
 import duckdb
 import flow_world
 import numpy as np
@@ -37,6 +38,7 @@ def planted(root: Path) -> Location:
     location = Location(root)
     location.claim(World("real"))
     flow_world.plant(location)
+    book_world.plant(location)
     return location
 
 
@@ -297,3 +299,100 @@ def test_the_z_of_a_basis_is_taken_over_earlier_rows(marts):
             assert flag.startswith("enter") == (abs(z) >= 2)
         earlier += [bps] if bps is not None else []
     assert len(earlier) > 100
+
+
+# ---- books
+
+
+def rungs(marts: duckdb.DuckDBPyConnection, name: str, size: float) -> pl.DataFrame:
+    query = f"from flow.{name} where notional_usd = $1 and side = 'buy' order by snapshot_at"
+    return marts.sql(query, params=[size]).pl()
+
+
+def naive(moment: datetime) -> datetime:
+    """As published: in UTC, without saying so."""
+    return moment.replace(tzinfo=None)
+
+
+def test_an_order_pays_what_the_levels_it_takes_cost_and_nothing_where_they_end(marts):
+    mine = pl.col("instrument_id") == SPOT.instrument_id
+    found = rungs(marts, "slippage_ladder", 1e4).filter(mine)
+    first = found.row(0, named=True)
+    # Two levels of 100 coins are 10,003 dollars: the second is not quite taken.
+    coins = 100 + (1e4 - 5001) / 50.02
+    assert first["vwap"] == pytest.approx(1e4 / coins, rel=1e-12)
+    assert first["slippage_bps"] == pytest.approx(1e4 * (1e4 / coins / 50 - 1), rel=1e-9)
+    assert (first["levels_used"], first["is_fillable"], first["quality_grade"]) == (2, True, "A")
+    large = rungs(marts, "slippage_ladder", 5e4).filter(mine)
+    assert large["slippage_bps"].is_null().all()
+    assert not large["is_fillable"].any()
+    for n, flag in (
+        (book_world.CROSSED, "crossed_book"),
+        (book_world.ONE_SIDED, "one_sided_book"),
+    ):
+        row = found.row(n, named=True)
+        assert row["slippage_bps"] is None
+        assert row["quality_flags"] == [flag]
+
+
+def test_a_venue_takes_part_with_a_book_two_seconds_old_and_not_with_one_of_ten_minutes(marts):
+    found = rungs(marts, "consolidated_ladder", 1e4)
+    both = [SPOT.instrument_id, book_world.ELSEWHERE.instrument_id]
+    expected = {}
+    for n in range(book_world.TIMES):
+        if n != book_world.LOST:
+            expected[naive(book_world.at(n, book_world.ELSEWHERE))] = both[1:]
+        if n not in (book_world.CROSSED, book_world.ONE_SIDED):
+            expected[naive(book_world.at(n))] = both[:1] if n == book_world.LOST else both
+    got = dict(zip(found["snapshot_at"], found["instrument_ids"].to_list(), strict=True))
+    assert got == expected
+    paired = found.filter(pl.col("instrument_ids").list.len() == 2)
+    assert set(paired["oldest_book_age_s"]) == {2.0}
+    alone = found.filter(pl.col("instrument_ids").list.len() == 1)
+    assert all("book_missing" in flags for flags in alone["quality_flags"])
+    assert all("book_missing" not in flags for flags in paired["quality_flags"])
+    # No seed knows the lot of this coin.
+    assert all("unknown_lot" in flags for flags in found["quality_flags"])
+
+
+def test_a_split_over_venues_is_never_dearer_than_the_best_alone_and_fills_what_none_could(marts):
+    small = rungs(marts, "consolidated_ladder", 1e4)
+    known = small.filter(pl.col("best_single_cost_bps").is_not_null())
+    assert known.height > 20
+    assert (known["cost_bps"] <= known["best_single_cost_bps"]).all()
+    assert known.filter(pl.col("cost_bps").is_null()).is_empty()
+    np.testing.assert_allclose(small["shares"].list.sum().to_numpy(), 1, rtol=1e-12)
+    # Deribit charges nothing on spot, but 2 cents dearer than Binance's 10 bps are 4 bps.
+    assert set(known["best_single_instrument_id"]) == {book_world.ELSEWHERE.instrument_id} | {
+        SPOT.instrument_id
+    }
+
+
+def test_faults_of_books_are_events_with_what_they_were_held_to(marts):
+    query = (
+        "select kind, started_at, ended_at, detected_at, threshold, worst, recovery_s, "
+        "history_rows from flow.liquidity_events where instrument_id = $1 and table_name = 'books' "
+        "order by started_at"
+    )
+    found = marts.sql(query, params=[SPOT.instrument_id]).fetchall()
+    assert [row[0] for row in found] == ["crossed", "void", "depth_collapse"]
+    for row, n in zip(
+        found, (book_world.CROSSED, book_world.ONE_SIDED, book_world.THIN), strict=True
+    ):
+        _, started, ended, detected, *_ = row
+        assert started == naive(book_world.at(n))
+        assert ended == naive(book_world.at(n + 1))
+        assert detected == started + timedelta(seconds=1)
+    *_, threshold, worst, recovery, history = found[2]
+    # The bids are the thinner side, within 5 bps: 49.99 and 49.98.
+    usual = book_world.COINS * (49.99 + 49.98)
+    assert (threshold, worst) == pytest.approx((usual / 2, usual / 10))
+    assert recovery == 600
+    assert history == book_world.THIN - 2  # the crossed and the one-sided book tell no depth
+
+
+def test_an_hour_of_books_is_forecast_only_after_enough_hours(marts):
+    hours = table(marts, "flow.liquidity_forecast_1h", SPOT)
+    assert hours["had_shock"].to_list() == [False, False, True]
+    assert hours["shock_probability"].is_null().all()
+    assert all("short_history" in flags for flags in hours["quality_flags"])
