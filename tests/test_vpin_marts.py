@@ -4,6 +4,7 @@ Five days of a spot pair made by hand: its prints are damaged in one way at a ti
 """
 
 import functools
+import zipfile
 from datetime import datetime, timedelta
 
 import duck_sql
@@ -58,8 +59,9 @@ def prints(instrument=SPOT, days=range(DAYS)) -> pl.DataFrame:
     return pl.DataFrame(rows, schema_overrides=TYPES)
 
 
-def built(trades, missing_days=(), threads=2) -> pl.DataFrame:
+def built(trades, missing_days=(), threads=2, committed=None) -> pl.DataFrame:
     """flow.vpin_buckets over these prints; every day is committed but those missing."""
+    days = committed or [START + timedelta(days=d) for d in range(DAYS) if d not in missing_days]
     facts = pl.DataFrame(
         {
             "instrument_id": [SPOT, COIN],
@@ -75,8 +77,8 @@ def built(trades, missing_days=(), threads=2) -> pl.DataFrame:
     coverage = pl.DataFrame(
         [
             {"table_name": "trades", "instrument_id": name, "row_count": 0, "status": "complete",
-             "day_at": START + timedelta(days=day)}
-            for name in names for day in range(DAYS) if day not in missing_days
+             "day_at": day}
+            for name in names for day in days
         ]
     )  # fmt: skip
     frames = {"stg_trades": trades, "stg_instruments": facts, "coverage": coverage}
@@ -240,3 +242,43 @@ def test_the_null_is_what_random_minutes_give(kind):
     assert of(sound(), kind)["vpin_null"].mean() == pytest.approx(
         known["vpin_null"].mean(), rel=0.05
     )
+
+
+def test_on_a_recorded_day_vpin_rises_only_as_its_null_does(recorded):
+    """Forty buckets fill in twenty minutes, many within one: one-sided, and no more than that."""
+    folder = recorded / "binance_vision/data/spot/daily/trades/NEXOUSDT"
+    named = ["trade_id", "price", "quantity_base", "notional_usd", "ms", "is_sell", "best"]
+    raw = [
+        pl.read_csv(zipfile.ZipFile(path).read(f"{path.stem}.csv"), has_header=False)
+        for path in sorted(folder.glob("*.zip"))
+    ]
+    rows = pl.concat(raw).rename(dict(zip(raw[0].columns, named, strict=True)))
+    at = pl.from_epoch("ms", time_unit="ms").cast(pl.Datetime("us"))
+    trades = rows.select(
+        pl.lit("v").alias("venue"),
+        pl.lit("X").alias("underlying"),
+        pl.lit(SPOT).alias("instrument_id"),
+        pl.col("trade_id").cast(pl.String),
+        pl.col("trade_id").alias("sequence"),
+        at.dt.truncate("1d").alias("day_at"),
+        at.alias("event_at"),
+        at.alias("available_at"),
+        pl.lit(True).alias("is_availability_assumed"),
+        pl.when(pl.col("is_sell")).then(pl.lit("sell")).otherwise(pl.lit("buy")).alias("side"),
+        "price",
+        "quantity_base",
+        pl.lit(None, pl.Float64).alias("quantity_contracts"),
+        "notional_usd",
+        pl.lit(False).alias("is_block"),
+    )
+    days = trades["day_at"].unique().sort().to_list()
+    found = of(built(trades, committed=days), "aggressor")
+    assert found.height == 175
+    assert set(found["bucket_volume_base"]) == {4907.66}
+    left = trades["quantity_base"].sum() - found["bucket_volume_base"].sum()
+    assert 0 <= left < 4907.66
+    vpin, null = found["vpin"], found["vpin_null"]
+    assert vpin[60] == pytest.approx(0.4527, abs=1e-4)
+    assert vpin[99] == pytest.approx(0.7341, abs=1e-4)
+    assert null[99] - null[60] > 0.95 * (vpin[99] - vpin[60])
+    assert found["ended_at"][99] - found["ended_at"][60] < timedelta(minutes=20)
