@@ -68,7 +68,7 @@ class Scale:
 
 def scale(axis: go.layout.XAxis, values: Sequence[Any], first: float, last: float) -> Scale:
     """The scale of an axis on which `values` are drawn, from pixel `first` to pixel `last`."""
-    kind = axis.type or ("date" if any(isinstance(v, datetime) for v in values) else "linear")
+    kind = axis.type or _kind_of(values)
     if kind == "category":
         names = tuple(dict.fromkeys(str(v) for v in values))
         return Scale(kind, -0.5, len(names) - 0.5, first, last, names)
@@ -82,6 +82,13 @@ def scale(axis: go.layout.XAxis, values: Sequence[Any], first: float, last: floa
     alone = HALF_DAY_S if kind == "date" else 0.05 * abs(high) or 1.0
     margin = MARGIN * (high - low) or alone
     return Scale(kind, low - margin, high + margin, first, last)
+
+
+def _kind_of(values: Sequence[Any]) -> str:
+    """What plotly would take an axis for that does not say."""
+    if any(isinstance(v, str) for v in values):
+        return "category"
+    return "date" if any(isinstance(v, datetime) for v in values) else "linear"
 
 
 def as_number(value: Any, kind: str, names: tuple[str, ...]) -> float | None:

@@ -56,7 +56,8 @@ def test_no_page_has_a_word_in_capitals_that_was_to_be_filled_in() -> None:
 
 
 def test_every_link_between_the_pages_leads_somewhere() -> None:
-    for page in (*PAGES, "CONTRIBUTING.md", "SECURITY.md"):
+    more = ("CONTRIBUTING.md", "SECURITY.md", "docs/numerics.md", "docs/volatility-plots.md")
+    for page in (*PAGES, *more):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
             assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"
 

@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from xml.etree import ElementTree
 
 import duckdb
@@ -20,6 +21,8 @@ from tests.conftest import clock
 from warehouse.instants import in_utc
 
 NOON = datetime(2026, 3, 10, 12, 5, tzinfo=UTC)
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
+VOLATILITY = ("smile", "surface", "term", "skew", "premium")
 TABLES = ("quotes", "surface_slices", "surface_grid", "skew", "vol_index", "variance_premium")
 
 
@@ -47,7 +50,7 @@ def test_a_picture_has_the_points_of_the_page(house):
     assert len(circles) == sum(len(t.x) for t in dots) + len(dots)  # one of each in the legend
 
 
-@pytest.mark.parametrize("kind", plotting.KINDS)
+@pytest.mark.parametrize("kind", VOLATILITY)
 def test_a_picture_names_its_units_its_time_and_its_lines(house, kind):
     figure, moment = plotting.draw(house, kind, "BTC")
     said = words(drawn(figure))
@@ -58,12 +61,27 @@ def test_a_picture_names_its_units_its_time_and_its_lines(house, kind):
         assert title in said or all(part in said for part in title.split(", ")), title
     assert f"as of {moment.at:%Y-%m-%d %H:%M:%S} UTC" in whole
     for trace in figure.data:
-        if trace.visible and trace.name and trace.showlegend is not False:
-            assert trace.name[:42] in said
+        if trace.visible and trace.type == "heatmap":
+            assert any(t.startswith(f"cells: {trace.colorbar.title.text}, ") for t in said)
+        elif trace.visible and trace.name and trace.showlegend is not False:
+            assert trace.type == "surface" or trace.name[:42] in said
+
+
+@pytest.mark.parametrize("file", sorted(PICTURES.glob("*.svg")), ids=lambda file: file.stem)
+def test_the_pictures_of_the_docs_are_of_the_figures_that_are_drawn_now(house, file):
+    figure, _ = plotting.draw(house, file.stem.split("-")[0], "BTC")
+    kept = words(ElementTree.parse(file).getroot())
+    axes = figure.to_dict()["layout"]
+    titles = {a["title"]["text"] for n, a in axes.items() if "axis" in n and "title" in a}
+    for title in titles:
+        assert title in kept or all(part in kept for part in title.split(", ")), title
+    assert "simulated market" in " ".join(kept)
+    assert file.stat().st_size < 60_000
+    assert f"](pictures/{file.name})" in (PICTURES.parent / "volatility-plots.md").read_text()
 
 
 def test_what_is_drawn_lies_on_the_picture(house):
-    for kind in plotting.KINDS:
+    for kind in VOLATILITY:
         picture = drawn(plotting.draw(house, kind, "ETH")[0])
         _, _, width, height = map(float, picture.attrib["viewBox"].split())
         for node in picture.iter():
