@@ -46,7 +46,7 @@ def svg(figure: go.Figure) -> str:
         shared = [t for t in traces if _column(figure, t.xaxis) == _column(figure, panel[0])]
         parts += _panel(figure, panel, drawn, shared, top, is_flat)
     parts += _legend(traces, top)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    return "\n".join(part.rstrip() for part in [*parts, "</svg>"]) + "\n"
 
 
 def _heads(figure: go.Figure) -> list[str]:
