@@ -15,7 +15,8 @@ import polars as pl
 
 START = datetime(2026, 3, 1)  # noqa: DTZ001
 HOURS = 30
-MARKS = [START + timedelta(minutes=5 * n) for n in range(1, 12 * HOURS + 1)]
+STEP = timedelta(minutes=15)
+MARKS = [START + STEP * n for n in range(1, 4 * HOURS + 1)]
 DEPEG_AT, DEPEGGED = START + timedelta(hours=15), 0.98
 HALF_SPREAD = 2e-4
 PREMIUM = {"binance:X/USDT:USDT": 3e-4, "deribit:X/USD:X": 5e-4}
@@ -207,7 +208,7 @@ def ladder() -> pl.DataFrame:
             "book_status": "ok",
             "available_at": at,
         }
-        for at in MARKS[::12]
+        for at in MARKS[3::4]
         for instrument in (SPOT, "binance:X/USDT:USDT", LONE)
         for side in ("buy", "sell")
         for size in (1e4, 1e5, 2.5e5, 1e6)
