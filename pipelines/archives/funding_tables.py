@@ -63,6 +63,7 @@ def recognise(path: Path) -> tuple[Feed, ...] | None:
     table, column = KINDS[kind]
     layout = pl.Schema(STAMPS | {column: pl.Float64()})
     parquet.check(path, layout)
+    stamps = _stamps(path)
     return tuple(
         Feed(
             path=path,
@@ -74,9 +75,9 @@ def recognise(path: Path) -> tuple[Feed, ...] | None:
             layout=layout,
             decode=partial(decode, table, venue, period),
             unit=str if table is FUNDING else "{}/ticker".format,
-            usual_interval_s=_usual(path, venue) if table is FUNDING else {},
+            usual_interval_s=_usual(stamps, venue) if table is FUNDING else {},
         )
-        for venue in _venues(path)
+        for venue in stamps["venue"].unique().sort()
     )
 
 
@@ -122,34 +123,29 @@ def _named() -> pl.Expr:
     return pl.col("venue").fill_null(UNNAMED)
 
 
-def _venues(path: Path) -> list[str]:
-    return (
-        pl.scan_parquet(path, glob=False)
-        .select(_named().unique())
-        .collect()["venue"]
-        .sort()
-        .to_list()
-    )
+def _stamps(path: Path) -> pl.DataFrame:
+    """When each venue told of each coin, to the full hour: venue, coin, due (seconds)."""
+    second = pl.col("timestamp").dt.epoch("s")
+    due = (second + SCHEDULE_S // 2) // SCHEDULE_S * SCHEDULE_S
+    told = pl.scan_parquet(path, glob=False).select(_named(), "coin", due.alias("due"))
+    try:
+        return told.unique().sort("venue", "coin", "due").collect()
+    except pl.exceptions.PolarsError as error:
+        raise SourceRefused(f"{path}: is damaged: {error}") from error
 
 
-def _usual(path: Path, venue: str) -> dict[str, int]:
+def _usual(stamps: pl.DataFrame, venue: str) -> dict[str, int]:
     """The most frequent step between the settlements of each instrument, in seconds."""
     if venue not in CONTRACTS:
         return {}
-    second = pl.col("timestamp").dt.epoch("s")
-    due = (second + SCHEDULE_S // 2) // SCHEDULE_S * SCHEDULE_S
     steps = (
-        pl.scan_parquet(path, glob=False)
-        .filter(pl.col("venue") == venue, pl.col("coin").is_in(COINS))
-        .select("coin", due.alias("due"))
+        stamps.filter(pl.col("venue") == venue, pl.col("coin").is_in(COINS))
         .drop_nulls()
-        .sort("coin", "due")
         .with_columns(pl.col("due").diff().over("coin").alias("step"))
-        .filter(pl.col("step") > 0)
+        .drop_nulls()
         .group_by("coin", "step")
         .len()
         .sort("coin", "len", "step", descending=[False, True, False])
         .unique("coin", keep="first", maintain_order=True)
-        .collect()
     )
     return {perpetual(venue, coin).instrument_id: step for coin, step, _ in steps.iter_rows()}

@@ -130,6 +130,11 @@ def test_other_columns_and_other_names_are_refused(tmp_path):
     _, report = bring(tmp_path, path)
     assert report.exit_code == BAD_DATA
     assert "lack oi_usd" in report.errors[0]
+    whole = file(tmp_path, [row(n) for n in range(500)]).read_bytes()
+    path = tmp_path / "funding_2025-11_2025-12.parquet"
+    path.write_bytes(whole[:4] + b"x" * 200 + whole[204:])
+    _, report = bring(tmp_path, path)
+    assert (report.exit_code, f"{path}: is damaged" in report.errors[0]) == (BAD_DATA, True)
     path.write_bytes(b"PAR1")
     _, report = bring(tmp_path, path)
     assert "is damaged" in report.errors[0]
