@@ -11,6 +11,7 @@ from pipelines.simulator.stress import depth_share
 from pipelines.simulator.world import Floats, Ints, Listing, epoch_us
 
 LEVELS = 20
+REACH_BPS = 14.0  # of the twentieth level from the best, on average: depth within 10 bps is told
 TOP_USD = {"spot": 60_000, "um": 150_000, "cm": 50_000, "deribit": 80_000}  # median at the best
 
 
@@ -48,7 +49,8 @@ def _side(
     level = np.arange(levels)
     # resting orders thin out away from the best, and large ones stand further off
     drawn = noise.uniform(_purpose(state, listing, direction), second, level)
-    gaps = 1 + np.floor(drawn * (1 + level / 3))
+    usual = 2 * REACH_BPS / 1e4 * best / float(np.sum(1 + np.arange(1, LEVELS) / 3))
+    gaps = 1 + np.floor(drawn * (1 + level / 3) * usual)
     ticks = best + direction * np.concatenate([[0], np.cumsum(gaps[1:])]).astype(np.int64)
     return Side(*_sized(state, listing, second, ticks, level, direction))
 
