@@ -386,7 +386,7 @@ def test_faults_of_books_are_events_with_what_they_were_held_to(marts):
     *_, threshold, worst, recovery, history = found[2]
     # The bids are the thinner side, within 5 bps: 49.99 and 49.98.
     usual = book_world.COINS * (49.99 + 49.98)
-    assert (threshold, worst) == pytest.approx((usual / 2, usual / 10))
+    assert (threshold, worst) == pytest.approx((0.4 * usual, usual / 10))
     assert recovery == 600
     assert history == book_world.THIN - 2  # the crossed and the one-sided book tell no depth
 

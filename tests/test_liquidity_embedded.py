@@ -11,6 +11,7 @@ import pytest
 from pipelines.simulator import books, paths, prints, stress
 from pipelines.simulator.listings import listings
 from pipelines.simulator.world import COINS, Coin, Listing, draw_plan, epoch_us
+from warehouse.functions.books import depths
 from warehouse.functions.cascades import clusters
 from warehouse.functions.excursions import excursions, trailing_median
 
@@ -19,23 +20,28 @@ DAYS = (date(2026, 3, 10), date(2026, 3, 11))
 HOUR, DAY = 3_600, 86_400
 
 
-def depth_usd(state: paths.State, listing: Listing, second: int) -> float:
-    """What the thinner side of a book holds."""
+def depth_of(state: paths.State, listing: Listing, second: int) -> tuple[float, int]:
+    """What the thinner side of a book holds, and within which width."""
     sides = books.book(state, listing, float(second))
-    lot = listing.lot
-    if listing.contract_usd:
-        return min(float(s.lots.sum()) * listing.contract_usd * lot for s in sides)
-    return min(float((s.lots * s.price).sum()) * lot for s in sides)
+    price, lots = (np.concatenate([getattr(s, n) for s in sides]) for n in ("price", "lots"))
+    quantity = lots * listing.lot * (listing.contract_usd / price if listing.contract_usd else 1.0)
+    is_bid = np.repeat([True, False], [s.price.size for s in sides])
+    found = depths(is_bid, price, quantity, [0, price.size], (5.0, 10.0))
+    for place, width in ((1, 10), (0, 5)):
+        thinner = found.depth[0, :, place].min()
+        if np.isfinite(thinner):
+            return float(thinner), width
+    return float(found.recorded.min()), 0
 
 
 def collapses(coin: Coin, listing: Listing) -> tuple[np.ndarray, np.ndarray]:
     """When hourly books begin a collapse, by the rule of flow.liquidity_events; and the truth."""
     states = {day: paths.simulate_coin(coin, SEED, 0.01, day) for day in DAYS}
     at = np.concatenate([epoch_us(day) // 1_000_000 + np.arange(0, DAY, HOUR) for day in DAYS])
-    depth = [depth_usd(states[d], listing, s) for d in DAYS for s in range(0, DAY, HOUR)]
-    one = np.zeros(at.size, dtype=int)
-    base, count = trailing_median(at, depth, one, DAY, 10, 4)
-    found = excursions(depth, base, count, one, 0.5, 0.9)
+    told = [depth_of(states[d], listing, s) for d in DAYS for s in range(0, DAY, HOUR)]
+    depth, width = np.array([d for d, _ in told]), np.array([w for _, w in told])
+    base, count = trailing_median(at, depth, width, DAY, 10, 4)
+    found = excursions(depth, base, count, width, 0.4, 0.9)
     planted = [
         epoch_us(day) // 1_000_000 + (stress.collapse(coin, SEED, day).end_s // HOUR) * HOUR
         for day in DAYS

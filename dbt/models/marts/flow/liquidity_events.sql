@@ -38,7 +38,7 @@ instruments as (
 ),
 
 -- A day of earlier books, one per 10 s at most, 4 at least; a spread three times the usual and
--- above 1 bp, over when within one and a half times; a depth below half, over when nine tenths.
+-- above 1 bp, over when within one and a half times; a depth below two fifths, over at nine tenths.
 found as (
 
     select
@@ -48,7 +48,7 @@ found as (
         is_availability_assumed,
         {{ exploded(
             'liquidity_events(at_us, known_us, spread_bps, depth_usd, measure, '
-            ~ '86400, 10, 4, 3, 1.5, 1, 0.5, 0.9)'
+            ~ '86400, 10, 4, 3, 1.5, 1, 0.4, 0.9)'
         ) }} as event
 
     from instruments
