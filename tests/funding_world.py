@@ -11,6 +11,15 @@ import polars as pl
 NAIVE = pl.Datetime("us")
 SEEDS = ("funding_formulas", "funding_caps", "funding_rules", "fees")
 MODELS = ("int_settlements", "funding", "funding_anomalies")
+HOURLY = (*MODELS, "int_funding_known", "int_open_interest", "funding_1h")
+NO_QUOTES = pl.DataFrame(
+    schema={
+        "instrument_id": pl.String,
+        "snapshot_at": NAIVE,
+        "available_at": NAIVE,
+        "open_interest_usd": pl.Float64,
+    }
+)
 QUOTED = {"binance": "USDT", "bybit": "USDT", "okx": "USDT", "hyperliquid": "USDC"}
 FUNDING = pl.Schema(
     {

@@ -12,21 +12,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-YEAR_S = 31_536_000
-HOURLY = [*world.MODELS, "int_open_interest", "funding_1h"]
-NO_QUOTES = pl.DataFrame(
-    schema={
-        "instrument_id": pl.String,
-        "snapshot_at": pl.Datetime("us"),
-        "available_at": pl.Datetime("us"),
-        "open_interest_usd": pl.Float64,
-    }
-)
-
-
-def at(text):
-    return datetime.fromisoformat(text)
-
 
 def formula_rates(premiums):
     """By venue, the rates that its newest formula gives over one premium period."""
@@ -84,7 +69,7 @@ def test_a_premium_found_in_a_rate_gives_that_rate_again(built):
 @pytest.fixture(scope="module")
 def built(recorded):
     rates = world.recorded_rates(recorded)
-    return world.built(rates, HOURLY, stg_quotes=world.recorded_open_interest(recorded))
+    return world.built(rates, world.HOURLY, stg_quotes=world.recorded_open_interest(recorded))
 
 
 def per_market(built, query):
@@ -169,13 +154,15 @@ def test_the_robust_scale_of_pinned_markets_is_its_floor(built):
 
 def test_a_build_that_stopped_earlier_says_the_same_of_its_past(recorded, built):
     stop = "2025-06-01 00:00:00"
-    rates = world.recorded_rates(recorded).filter(pl.col("available_at") <= at(stop))
+    rates = world.recorded_rates(recorded).filter(
+        pl.col("available_at") <= datetime.fromisoformat(stop)
+    )
     given = {
         "stg_funding": rates,
         "stg_instruments": world.instruments(rates),
-        "stg_quotes": NO_QUOTES,
+        "stg_quotes": world.NO_QUOTES,
     }
-    stopped = duck_sql.world(given, world.SEEDS, HOURLY, as_of=stop)
+    stopped = duck_sql.world(given, world.SEEDS, world.HOURLY, as_of=stop)
     for mart in ("funding", "funding_anomalies", "funding_1h"):
         query = f"from {mart} where available_at <= '{stop}' order by all"
         past, then = built.sql(query).pl(), stopped.sql(query).pl()
@@ -229,117 +216,3 @@ def test_a_settled_rate_is_never_smeared_back(built):
             not (before == row["apr"]).any()
             or row["apr"] in paid.filter(pl.col("event_at") < row["event_at"])["apr"]
         )
-
-
-# ---- bad input
-
-
-def hours_of(funding, quotes=NO_QUOTES):
-    return (
-        world.built(funding, HOURLY, stg_quotes=quotes).sql("from funding_1h order by hour_at").pl()
-    )
-
-
-def test_a_settlement_told_twice_is_paid_once():
-    once = world.settled([1e-4] * 40, interval_s=28_800)
-    again = once[[10, 20]].with_columns(
-        pl.col("event_at", "available_at") + timedelta(milliseconds=7)
-    )
-    other = once[[30]].with_columns(
-        pl.col("event_at", "available_at") + timedelta(seconds=9), rate=pl.lit(2e-4)
-    )
-    found = world.built(pl.concat([once, again, other])).sql("from funding order by event_at").pl()
-    assert found.height == 40
-    assert found["accrued"][-1] == pytest.approx(40e-4, rel=1e-12)
-    assert found["repeated_rows"].sum() == 3
-    assert found["missing_settlements"].sum() == 0
-    flagged = found.with_row_index().filter(pl.col("quality_flags").list.contains("repeated_row"))
-    assert flagged["index"].to_list() == [10, 20, 30]
-    assert found["quality_grade"][30] == "F"
-    assert "contradicted_rate" in found["quality_flags"][30]
-
-
-def test_intervals_that_change_within_a_day_are_compared_per_eight_hours():
-    before = world.settled([8e-5 + 1e-6 * (n % 7) for n in range(90)], interval_s=28_800)
-    start = before["event_at"][-1] + timedelta(hours=4)
-    after = world.settled([4e-5] * 6, hours=4, start=start, interval_s=14_400)
-    rows = (
-        world.built(pl.concat([before, after])).sql("from funding_anomalies order by event_at").pl()
-    )
-    changed = rows.filter(pl.col("interval_s") == 14_400)
-    assert changed.height == 6
-    assert changed["rate_8h"].to_list() == pytest.approx([8e-5] * 6)
-    assert changed["robust_z_30d"].abs().max() < 1
-    paid = world.built(pl.concat([before, after])).sql("from funding order by event_at").pl()
-    flags = paid["quality_flags"].list.contains("interval_changed").to_list()
-    assert flags == [False] * 90 + [True] + [False] * 5
-    assert paid["apr"].to_list()[-6:] == pytest.approx([4e-5 * YEAR_S / 14_400] * 6)
-
-
-def test_stamps_that_jitter_are_the_same_settlements():
-    draw = np.random.default_rng(8)
-    rates = (1e-4 + 1e-5 * draw.standard_normal(200)).tolist()
-    even = world.settled(rates)
-    shaken = even.with_columns(
-        (pl.col(c) + pl.Series(draw.integers(-900, 900, 200)).cast(pl.Duration("ms")))
-        for c in ("event_at", "available_at")
-    )
-    one, other = (
-        world.built(f).sql("from funding_anomalies order by event_at").pl() for f in (even, shaken)
-    )
-    columns = ["rate", "interval_s", "rows_30d", "z_30d", "robust_z_30d", "change_point"]
-    assert one.select(columns).equals(other.select(columns))
-
-
-def test_zero_rates_for_weeks_have_no_deviation_and_a_scale():
-    rates = [0.0] * 400 + [2e-6, -2e-6, 0.0]
-    found = world.built(world.settled(rates, hours=1, interval_s=3_600))
-    rows = found.sql("from funding_anomalies order by event_at").pl()
-    still = rows[:400]
-    assert still["z_30d"].null_count() == still["z_7d"].null_count() == 400
-    assert still["robust_z_30d"].drop_nulls().unique().to_list() == [0.0]
-    assert still["pinned_share_30d"].drop_nulls().unique().to_list() == [1.0]
-    assert set(still["regime"].drop_nulls()) == {"base"}
-    assert rows["robust_z_30d"].to_list()[400:] == pytest.approx([1.6, -1.6, 0.0])
-    assert rows["is_sign_flip"].to_list()[400:] == [False, True, False]
-
-
-def test_a_venue_whose_open_interest_is_unknown_has_a_rate_and_no_weight():
-    funding = pl.concat(
-        [
-            world.settled([1e-5] * 5, hours=1, interval_s=3_600),
-            world.settled([3e-5] * 5, hours=1, venue="w", interval_s=3_600),
-        ]
-    )
-    seen = {
-        "instrument_id": "v:X/USD:USD",
-        "snapshot_at": at("2026-01-01 02:10"),
-        "available_at": at("2026-01-01 02:10"),
-        "open_interest_usd": 7e6,
-    }
-    rows = hours_of(funding, pl.DataFrame([seen], schema=NO_QUOTES.schema))
-    known = rows.filter(pl.col("weighed_venue_count") == 1)
-    assert known["hour_at"].to_list() == [at("2026-01-01 02:00"), at("2026-01-01 03:00")]
-    assert known["apr_open_interest_weighted"].to_list() == pytest.approx([0.0876] * 2)
-    assert known["open_interest_coverage_share"].to_list() == [0.5, 0.5]
-    assert rows["venue_count"].to_list() == [2] * rows.height
-    assert all("open_interest_unknown" in flags for flags in rows["quality_flags"])
-    assert rows["net_spread_apr"].null_count() == rows.height  # nobody knows their fees
-    assert all("fee_unknown" in flags for flags in rows["quality_flags"])
-
-
-def test_a_lost_settlement_leaves_the_hour_without_the_venue():
-    funding = world.settled([1e-5] * 24, hours=1, interval_s=3_600)
-    rows = hours_of(
-        pl.concat(
-            [funding[:10], funding[15:], world.settled([1e-4] * 4, venue="w", interval_s=28_800)]
-        )
-    )
-    counts = dict(rows.select("hour_at", "venue_count").iter_rows())
-    assert counts[at("2026-01-01 10:00")] == 2  # late, for an hour at most
-    assert [counts[at(f"2026-01-01 {h}:00")] for h in (11, 12, 13, 14)] == [1] * 4
-    assert counts[at("2026-01-01 15:00")] == 2
-    alone = rows.filter(pl.col("venue_count") == 1)
-    assert alone["coverage_share"].to_list()[1:] == [0.5] * (alone.height - 1)
-    assert set(alone["quality_grade"]) <= {"C", "D"}
-    assert alone["spread_apr"].null_count() == alone.height

@@ -11,15 +11,6 @@ from hedgehouse.canvas import NothingToPlot
 from hedgehouse.fundings import A_YEAR
 from warehouse.instants import in_utc
 
-NO_QUOTES = pl.DataFrame(
-    schema={
-        "instrument_id": pl.String,
-        "snapshot_at": pl.Datetime("us"),
-        "available_at": pl.Datetime("us"),
-        "open_interest_usd": pl.Float64,
-    }
-)
-
 
 class House:
     """A warehouse of one mart."""
@@ -30,8 +21,7 @@ class House:
         hourly = world.settled([1e-5] * 48, hours=1, interval_s=3_600)
         other = world.settled([1e-4] * 7, venue="w", interval_s=28_800)
         funding = pl.concat([hourly[:20], hourly[30:], other])
-        models = [*world.MODELS, "int_open_interest", "funding_1h"]
-        self.built = world.built(funding, models, stg_quotes=NO_QUOTES)
+        self.built = world.built(funding, world.HOURLY, stg_quotes=world.NO_QUOTES)
         self.built.execute("create schema carry; create schema ops")
         self.built.execute("create view carry.funding_1h as from main.funding_1h")
         told = "'real' as world_origin, now() as published_at, 1 as generation"

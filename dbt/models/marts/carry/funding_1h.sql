@@ -6,108 +6,6 @@ rules as (
 
 ),
 
--- ---------- what was known at the end of each hour
-
-settled as (
-
-    select
-        funding.venue,
-        funding.underlying,
-        funding.instrument_id,
-        {{ plus_seconds(bin_end('funding.available_at', 3600), '3600 * later.n') }} as hour_end_at,
-        'settled' as rate_kind,
-        2 as preference,
-        funding.event_at,
-        funding.apr,
-        funding.interval_s,
-        {{ has_flag('funding.quality_flags', 'assumed_availability') }} as is_assumed,
-        funding.is_capped
-
-    from {{ ref('funding') }} as funding
-
-    cross join {{ numbers(26) }} as later
-
-    where funding.interval_s is not null
-
-),
-
--- A settlement that is late leaves the one before it as the last word for a while, not for ever.
-standing as (
-
-    select settled.*
-
-    from settled
-
-    inner join rules
-        on
-            settled.hour_end_at >= rules.valid_from
-            and settled.hour_end_at < rules.valid_to
-
-    where
-        {{ seconds_between('settled.event_at', 'settled.hour_end_at') }}
-        <= settled.interval_s + rules.grace_s
-
-),
-
-indicative as (
-
-    select
-        venue,
-        underlying,
-        instrument_id,
-        {{ bin_end('available_at', 3600) }} as hour_end_at,
-        {{ last_by('event_at', ['available_at', 'event_at']) }} as event_at,
-        {{ last_by('rate', ['available_at', 'event_at']) }} as rate,
-        {{ last_by('interval_s', ['available_at', 'event_at']) }} as interval_s,
-        {{ last_by('is_availability_assumed', ['available_at', 'event_at']) }} as is_assumed
-
-    from {{ ref('stg_funding') }}
-
-    where kind = 'indicative' and interval_s is not null
-
-    group by venue, underlying, instrument_id, {{ bin_end('available_at', 3600) }}
-
-),
-
-told as (
-
-    select * from standing
-
-    union all
-
-    select
-        venue,
-        underlying,
-        instrument_id,
-        hour_end_at,
-        'indicative' as rate_kind,
-        1 as preference,
-        event_at,
-        rate * (31536000e0 / interval_s) as apr,
-        interval_s,
-        is_assumed,
-        cast(null as boolean) as is_capped
-
-    from indicative
-
-    -- What was late to come says nothing of this hour.
-    where {{ seconds_between('event_at', 'hour_end_at') }} <= 3600
-
-),
-
-latest as (
-
-    select
-        *,
-        row_number() over (
-            partition by instrument_id, hour_end_at
-            order by preference asc nulls last, event_at desc nulls last
-        ) as place
-
-    from told
-
-),
-
 -- ---------- how much rides on it
 
 seen as (
@@ -176,7 +74,7 @@ chosen as (
                 latest.instrument_id asc nulls last
         ) as venue_place
 
-    from latest
+    from {{ ref('int_funding_known') }} as latest
 
     left join interests
         on
@@ -186,8 +84,6 @@ chosen as (
 
     left join contracts
         on latest.instrument_id = contracts.instrument_id
-
-    where latest.place = 1
 
 ),
 
@@ -257,7 +153,7 @@ hours as (
         {{ first_by('coalesce(round_trip_bps, -1)', ['apr', 'venue']) }} as lowest_round_trip_bps,
         max(horizon_days) as horizon_days,
         max(event_at) as newest_event_at,
-        max(case when is_assumed then 1 else 0 end) = 1 as is_assumed,
+        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_assumed,
         max(case when rate_kind = 'settled' then 1 else 0 end) = 1
         and max(case when rate_kind = 'indicative' then 1 else 0 end) = 1 as is_mixed
 
