@@ -45,8 +45,9 @@ class Trailing:
 @dataclass(frozen=True, slots=True)
 class Shifts:
     """`direction` is 1 or -1 on the row that completes a shift, else 0; `is_watching` is False
-    while fewer than 30 rows or 7 days are known since the last one. `onset` is the row at which the shift is
-    estimated to have begun, -1 where there is none; `up` and `down` are the sums before a reset.
+    while fewer than 30 rows or 7 days are known since the last one. `onset` is the row at which
+    the shift is estimated to have begun, -1 where there is none; `up` and `down` are the sums
+    before a reset.
     """
 
     direction: NDArray[np.int8]
