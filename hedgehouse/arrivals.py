@@ -45,7 +45,7 @@ def run_text(report: "RunReport", share: Share | None) -> str:
     """The same in lines."""
     lines = [*held_lines(report.held), *_survived(report, share)]
     if report.imported:
-        lines.append(f"portfolio: {import_text(report.imported)}")
+        lines.append(f"imported from files: {import_text(report.imported)}")
     made = report.generation
     lines.append(generation_text(made) if made else "nothing was published")
     if share:
