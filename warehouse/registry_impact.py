@@ -86,15 +86,24 @@ def read_quotes(entries: "pa.StructArray") -> Quotes:
 
 def columns(entries: "pa.StructArray") -> list[Array]:
     """The fields of the entries that have a time."""
-    timed = entries.filter(entries.field("at_us").is_valid())
+    timed = entries
+    if entries.field("at_us").null_count:
+        timed = entries.filter(entries.field("at_us").is_valid())
     return [timed.field(i) for i in range(timed.type.num_fields)]
 
 
 def in_order(times: Integers, ties: Sequence[NDArray[Any]]) -> Integers | slice:
     """The order by time and, within a moment, by the last of `ties`, then the one before it."""
-    if (np.diff(times) > 0).all():
+    step = np.diff(times)
+    if (step > 0).all():
         return slice(None)
-    return np.lexsort((*ties, times))
+    order = np.arange(times.size) if (step >= 0).all() else np.argsort(times, kind="stable")
+    is_same = np.diff(times[order]) == 0
+    tied = np.flatnonzero(np.append(is_same, False) | np.insert(is_same, 0, False))
+    # Only entries that share their moment need the other columns, and keep their places together.
+    among = order[tied]
+    order[tied] = among[np.lexsort((*(t[among] for t in ties), times[among]))]
+    return order
 
 
 def whole(column: Array) -> Integers:
