@@ -103,11 +103,14 @@ class Scores:
             if measure in told
         )
         planted, found = self.arbitrage["planted"].sum(), self.arbitrage["found"].sum()
-        dear = self.verdicts.filter(pl.col("half_spreads") == pl.col("half_spreads").max())
+        told_of_dear = [
+            f"; quotes {row['half_spreads']:g} half spreads dear: {row['rich']} of {row['judged']} "
+            "called rich"
+            for row in self.verdicts.tail(1).to_dicts()
+        ]
         return (
-            f"surfaces, half spreads from the truth in the median: {near}; planted arbitrage: "
-            f"{found} of {planted} slices flagged; quotes {dear['half_spreads'][0]:g} half spreads "
-            f"dear: {dear['rich'][0]} of {dear['judged'][0]} called rich"
+            f"surfaces, half spreads from the truth in the median: {near or 'none'}; planted "
+            f"arbitrage: {found} of {planted} slices flagged" + "".join(told_of_dear)
         )
 
 
@@ -174,7 +177,8 @@ def _half_spreads(house: Warehouse, both: pl.DataFrame) -> pl.DataFrame:
         }
         for row in wanted.join(quoted, on=KEY).iter_rows(named=True)
     ]
-    return pl.DataFrame(rows, schema_overrides={key: both.schema[key] for key in KEY})
+    schema = {key: both.schema[key] for key in KEY}
+    return pl.DataFrame(rows, schema=schema | {f"half_{n}": both.schema["rr25"] for n in places})
 
 
 def _told(both: pl.DataFrame, measure: str, error: pl.Expr, unit: pl.Expr) -> pl.DataFrame:

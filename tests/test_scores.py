@@ -1,5 +1,6 @@
 """How near to the planted truth what is published lies, and whether planted mistakes are named."""
 
+import polars as pl
 import pytest
 
 import hedgehouse
@@ -46,3 +47,14 @@ def test_all_of_it_is_told_to_people_and_machines(told):
     rows = told.distances.height + told.arbitrage.height + told.verdicts.height
     assert len(told.lines()) == rows == sum(len(part) for part in told.fields().values())
     assert "12 of 12 slices flagged" in told.summary()
+
+
+def test_a_market_of_which_nothing_arrived_has_no_distances(simulated):
+    class Empty:
+        def sql(self, query: str) -> pl.DataFrame:
+            return opened.sql(f"select * from ({query}) limit 0")
+
+    with hedgehouse.connect(simulated.root, clock=clock) as opened:
+        found = scores.score(Empty(), simulated.truth)
+    assert found.distances.height == found.verdicts.height == 0
+    assert found.summary().endswith("in the median: none; planted arbitrage: 0 of 0 slices flagged")
