@@ -163,3 +163,17 @@ def test_bars_that_cannot_be_are_left_out_of_what_was_realised(connection):
         assert after["estimator"] == before["estimator"]
         assert after["observations_used"] == before["observations_used"] - 1
         assert after["realized_vol"] is not None
+
+
+def test_steps_before_the_first_wanted_teach_but_have_no_row_of_their_own(connection):
+    lists = "list(s order by s), list(0.04 + 0.002 * sin(s) order by s), list(0.0 order by s), "
+    lists += "list(0.0 order by s), list(0.0 order by s), list(1.0 order by s), "
+    lists += "list(100 * exp(0.01 * cos(s)) order by s), list(0.1 order by s)"
+    query = f"select smile_hedges({lists}, 24, $1) from range(30) as steps(s)"
+    ((late,),) = connection.execute(query, [28]).fetchall()
+    ((whole,),) = connection.execute(query, [0]).fetchall()
+    assert [row["hull_white_a"] is None for row in late] == [True] * 28 + [False] * 2
+    assert late[28:] == whole[28:]
+    ((none,),) = connection.execute(query, [None]).fetchall()
+    assert {row["hull_white_a"] for row in none} == {None}
+    assert [row["step"] for row in none] == list(range(30))

@@ -50,10 +50,10 @@ def smile_hedges(*arguments: Any) -> Array:
     windows = zip(window_steps.to_pylist(), first_step.to_pylist(), strict=True)
     for row, (window, first) in enumerate(windows):
         part = cut(offsets, row)
-        if at[part].size and window is not None:
+        if at[part].size and window is not None and first is not None:
             place = at[part] - at[part][0]
             *params, forward, t_years = (even("smile_hedges", at[part], c[part]) for c in given)
-            begin = 0 if first is None else max(first - int(at[part][0]), 0)
+            begin = max(first - int(at[part][0]), 0)
             found = hedges(np.array(params).T, forward, t_years, window, begin)
             gains = (found.hull_white_gain, found.stickiness_gain)
             for target, source in zip(out, (*found.coefficients.T, *gains), strict=True):
@@ -81,7 +81,7 @@ HEDGES = (
         "What the moves of one expiry's smile in the window up to each listed step teach: Hull and "
         "White's coefficients, and the share of squared hedge errors of Black's delta that they "
         "and the skew-stickiness ratio would have removed, each move hedged by those before it. "
-        "NULL below 10 moves, and before first_step.",
+        "NULL below 10 moves, before first_step, and all where there is none.",
         smile_hedges,
     ),
     SqlFunction(
