@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 CANDIDATES = 512  # choices of lots of one venue
-TRIES = 20_000  # splits looked at for one order
+TRIES = 2000  # splits looked at for one order
 SLACK = 1e-9  # of a lot or a size: what rounding may be off
 SAME = 1e-13  # of a dollar: costs closer than this are one
 
