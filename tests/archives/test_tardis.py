@@ -112,6 +112,7 @@ def test_a_quote_of_zero_or_nothing_is_none(tmp_path):
     assert first["ask_quantity_base"] == 10 / 60_000
     assert (second["ask_price"], second["ask_quantity_base"]) == (None, None)
     assert second["bid_quantity_base"] == 0.01
+    assert [row["is_every_update"] for row in (first, second)] == [True, True]
 
 
 def test_a_ticker_gives_states_and_the_rate_in_force_when_it_changes(tmp_path):
@@ -122,6 +123,7 @@ def test_a_ticker_gives_states_and_the_rate_in_force_when_it_changes(tmp_path):
     path = archive_files.tardis(tmp_path, "derivative_ticker", TICKER, lines)
     states, rates = rows(path, "quotes"), rows(path, "funding")
     assert len(states) == 5
+    assert {state["is_every_update"] for state in states} == {None}  # nothing of a best quote
     assert states[0]["open_interest_usd"] == 1_000_000
     assert states[0]["open_interest_contracts"] == 100_000
     assert states[0]["open_interest_base"] == 20
