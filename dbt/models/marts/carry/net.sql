@@ -130,7 +130,10 @@ final as (
             hard_flags=[
                 ('costed.capital_share is null', 'unknown_margin'),
                 ('costed.fee_bps is null', 'unknown_fee'),
-                ("costed.strategy = 'cash_and_carry' and costed.tenor_days < costed.horizon_days", 'expires_before_horizon'),
+                (
+                    "costed.strategy = 'cash_and_carry' and costed.tenor_days < costed.horizon_days",
+                    'expires_before_horizon',
+                ),
                 ("costed.strategy <> 'cash_and_carry' and costed.gross_notional_apr is null", 'no_funding'),
                 ('costed.is_funding_stale', 'stale_funding'),
                 ('costed.dollar_apr is null or costed.loan_apr is null', 'unknown_borrow_rate'),

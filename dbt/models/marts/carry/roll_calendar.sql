@@ -96,7 +96,11 @@ final as (
             soft_flags=[
                 ('next_instrument_id is null', 'no_next_contract'),
                 ('fee_bps is null', 'unknown_fee'),
-                ('half_spread_bps is null or (next_instrument_id is not null and next_half_spread_bps is null)', 'unknown_spread'),
+                (
+                    'half_spread_bps is null'
+                    ~ ' or (next_instrument_id is not null and next_half_spread_bps is null)',
+                    'unknown_spread',
+                ),
                 ('abs(price_age_s - next_price_age_s) > max_asynchrony_s', 'asynchronous'),
                 ('is_availability_assumed or is_next_availability_assumed', 'assumed_availability'),
             ]
