@@ -79,8 +79,9 @@ print_lists as (
 
 ),
 
--- A row without a bid and an ask is a mark or an index: it says nothing of the book.
-best_quotes as (
+-- A row without a bid and an ask is a mark or an index: it says nothing of the book. Each source is
+-- read twice, so that of the day before only the files' last rows are.
+quotes as (
 
     select
         venue,
@@ -100,7 +101,31 @@ best_quotes as (
 
     where
         (bid_price is not null or ask_price is not null)
+        and {{ in_batch('day_at') }}
+
+    union all
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        {{ plus_seconds('day_at', 86400) }} as day_at,
+        snapshot_at,
+        available_at,
+        bid_price,
+        ask_price,
+        bid_quantity_base,
+        ask_quantity_base,
+        false as is_book,
+        is_every_update
+
+    from {{ uncut(ref('stg_quotes')) }}
+
+    where
+        (bid_price is not null or ask_price is not null)
         and {{ in_batch_or_day_before('day_at') }}
+        and {{ in_batch(plus_seconds('day_at', 86400)) }}
+        and snapshot_at >= {{ plus_seconds('day_at', 86400 - quotes_carried_s) }}
 
     union all
 
@@ -120,17 +145,7 @@ best_quotes as (
 
     from {{ uncut(ref('int_book_depths')) }}
 
-    where {{ in_batch_or_day_before('snapshot_at') }}
-
-),
-
-quotes as (
-
-    select *
-
-    from best_quotes
-
-    where {{ in_batch('day_at') }}
+    where {{ in_batch('snapshot_at') }}
 
     union all
 
@@ -138,21 +153,22 @@ quotes as (
         venue,
         underlying,
         instrument_id,
-        {{ plus_seconds('day_at', 86400) }} as day_at,
+        {{ plus_seconds(day_of('snapshot_at'), 86400) }} as day_at,
         snapshot_at,
         available_at,
-        bid_price,
-        ask_price,
-        bid_quantity_base,
-        ask_quantity_base,
-        is_book,
-        is_every_update
+        best_bid_price as bid_price,
+        best_ask_price as ask_price,
+        best_bid_quantity_base as bid_quantity_base,
+        best_ask_quantity_base as ask_quantity_base,
+        true as is_book,
+        false as is_every_update
 
-    from best_quotes
+    from {{ uncut(ref('int_book_depths')) }}
 
     where
-        {{ in_batch(plus_seconds('day_at', 86400)) }}
-        and snapshot_at >= {{ plus_seconds('day_at', 86400 - quotes_carried_s) }}
+        {{ in_batch_or_day_before('snapshot_at') }}
+        and {{ in_batch(plus_seconds('snapshot_at', 86400)) }}
+        and snapshot_at >= {{ plus_seconds(day_of('snapshot_at'), 86400 - quotes_carried_s) }}
 
 ),
 
