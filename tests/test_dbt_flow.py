@@ -396,3 +396,48 @@ def test_an_hour_of_books_is_forecast_only_after_enough_hours(marts):
     assert hours["had_shock"].to_list() == [False, False, True]
     assert hours["shock_probability"].is_null().all()
     assert all("short_history" in flags for flags in hours["quality_flags"])
+
+
+# ---- spreads and impact
+
+
+def test_one_sided_quotes_give_no_spread_and_lose_no_print(marts):
+    got = table(marts, "flow.spreads_1m", LINEAR)
+    assert got["print_count"].sum() == book_prints(LINEAR, FIRST).height
+    for column in ("quoted_bps", "effective_bps", "realised_5m_bps", "mid_source"):
+        assert got[column].null_count() == got.height, column
+    assert set(got["quality_grade"]) == {"F"}
+    assert got["quality_flags"].list.contains("no_mid").all()
+    late = got["available_at"] - got["minute_at"]
+    assert late.min() == timedelta(minutes=6)
+
+
+def test_prints_without_quotes_have_a_bounce_and_no_lambda(marts):
+    got = table(marts, "flow.price_impact_1h", SPOT)
+    prints = pl.concat(book_prints(SPOT, day) for day in (FIRST, SECOND, FOURTH))
+    assert got["print_count"].sum() == prints.height
+    assert got["kyle_lambda"].null_count() == got.height
+    assert got["quality_flags"].list.contains("too_few_mids").all()
+    measured = got.filter(pl.col("roll_n") >= 30)
+    assert (measured["roll_bps"].is_null() == (measured["roll_covariance_bps2"] >= 0)).all()
+    assert measured.height > 30
+
+
+def test_prints_are_large_by_the_sizes_of_earlier_days(marts):
+    got = table(marts, "flow.toxicity_1h", SPOT).with_columns(day=pl.col("hour_at").dt.date())
+    sizes = {d: book_prints(SPOT, d)["quantity_base"] for d in (FIRST, SECOND, FOURTH)}
+    large = {d: s.quantile(0.99, "linear") for d, s in sizes.items()}
+    assert got.filter(pl.col("day") == FIRST)["large_trade_share"].null_count() == 24
+    for day, threshold in ((SECOND, large[FIRST]), (FOURTH, (large[FIRST] + large[SECOND]) / 2)):
+        hours = got.filter(pl.col("day") == day)
+        assert hours["large_trade_base"].to_list() == pytest.approx([threshold] * hours.height)
+        prints = book_prints(SPOT, day).with_columns(
+            hour_at=pl.col("event_at").dt.replace_time_zone(None).dt.truncate("1h")
+        )
+        size = pl.col("quantity_base")
+        expected = prints.group_by("hour_at").agg(
+            share=size.filter(size >= threshold).sum() / size.sum()
+        )
+        both = hours.join(expected, on="hour_at")
+        assert both.height == hours.height
+        np.testing.assert_allclose(both["large_trade_share"], both["share"], atol=1e-9)
