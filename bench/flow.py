@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,10 +36,11 @@ SETTINGS = (
 CHAIN = ("minutes", "days", "plan", "marks", "seconds", "fragments")
 
 
-def run() -> list[tuple[str, str]]:
-    """(what, result) per line."""
+def run() -> Iterator[tuple[str, str]]:
+    """(what, result) per line, as they come."""
     with TemporaryDirectory() as folder:
-        return [*arrays(Path(folder)), *marts(Path(folder))]
+        yield from arrays(Path(folder))
+        yield from marts(Path(folder))
 
 
 def alone(work: Callable[..., float], *arguments: object) -> tuple[float, float]:
@@ -160,22 +161,18 @@ def by_window(path: Path, size: int) -> float:
 # ---- the models themselves
 
 
-def marts(folder: Path) -> list[tuple[str, str]]:
+def marts(folder: Path) -> Iterator[tuple[str, str]]:
     models = compiled(folder)
-    lines = []
     for count in DAY_PRINTS:
         path = folder / f"day_{count}.parquet"
         day_of(path, count)
         read, _ = alone(columns_read, path)
         bars, held = alone(bars_of, models, path)
-        lines += [
-            (f"bars_1m of a day of {count:,} prints", f"{bars:.2f} s, {held:.2f} GB"),
-            ("bars_1m / reading its columns", f"{bars / read:.1f}x"),
-        ]
+        yield f"bars_1m of a day of {count:,} prints", f"{bars:.2f} s, {held:.2f} GB"
+        yield "bars_1m / reading its columns", f"{bars / read:.1f}x"
         seconds, held = alone(chain_of, models, path)
-        lines.append((f"vpin_buckets of a day of {count:,} prints, both classifications",
-                      f"{seconds:.2f} s, {held:.2f} GB"))  # fmt: skip
-    return lines
+        what = f"vpin_buckets of a day of {count:,} prints, both classifications"
+        yield what, f"{seconds:.2f} s, {held:.2f} GB"
 
 
 def compiled(folder: Path) -> dict[str, str]:
