@@ -10,7 +10,17 @@ from tests.conftest import clock
 from warehouse.location import Location
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/analyst.md", "docs/strategy.md", "docs/operator.md")
+PAGES = (
+    "README.md",
+    "docs/analyst.md",
+    "docs/strategy.md",
+    "docs/operator.md",
+    "docs/flow-impact.md",
+    "docs/flow-liquidity.md",
+    "docs/flow-toxicity.md",
+    "docs/carry-basis.md",
+    "docs/carry-funding.md",
+)
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
