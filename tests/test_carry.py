@@ -382,3 +382,29 @@ def test_the_recorded_basis_moves_less_than_its_legs_within_a_second(recorded):
     assert (got["basis_deviation_bps"] < 0.6).all()
     assert (got["price_change_bps"] > 0.3).all()
     assert (got["available_at"] > got["minute_at"] + timedelta(minutes=1)).all()
+
+
+def test_the_minutes_of_basis_are_the_same_bits_in_whatever_order_the_seconds_come():
+    draw = np.random.default_rng(4)
+    at = 1_773_100_800_000 + 1000 * np.arange(60)
+    middles = 50_000 * np.exp(np.cumsum(draw.normal(0, 1e-4, (2, 60)), axis=1))
+    names = ("binance:BTC/USDT", "binance:BTC/USDT:USDT")
+    told = {
+        name: pl.DataFrame(
+            {"exch_ts_ms": at, "ts_ms": at, "best_bid": m - 0.05, "best_ask": m + 0.05}
+        )
+        for name, m in zip(names, middles, strict=True)
+    }
+    found = []
+    for seed in range(5):
+        shuffled = {n: b.sample(fraction=1, shuffle=True, seed=seed) for n, b in told.items()}
+        with carry_world.recorded_books(shuffled) as connection:
+            found.append(connection.sql("from basis_1m order by minute_at").pl())
+    assert all(other.equals(found[0]) for other in found)
+    spot, perpetual = middles
+    basis, moves = 1e4 * (perpetual / spot - 1), 1e4 * np.diff(np.log(perpetual))
+    row = found[0].row(0, named=True)
+    assert row["seconds_used"] == 60
+    assert row["basis_mean_bps"] == pytest.approx(basis.mean(), abs=1e-9)
+    assert row["basis_deviation_bps"] == pytest.approx(basis.std(ddof=1), rel=1e-9)
+    assert row["price_change_bps"] == pytest.approx(np.sqrt((moves**2).mean()), rel=1e-9)

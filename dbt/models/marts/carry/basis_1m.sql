@@ -54,10 +54,10 @@ paired as (
         derivative.venue = spot.venue as is_same_venue,
         spot.instrument_id as spot_instrument_id,
         derivative.second_number,
-        {{ instant_of('derivative.second_number * 1000000') }} as second_at,
         10000 * (derivative.price / spot.price - 1) as basis_bps,
         10000 * ln(derivative.price / lag(derivative.price) over each_pair) as change_bps,
         derivative.second_number - lag(derivative.second_number) over each_pair as step_s,
+        {{ minute_of(instant_of('derivative.second_number * 1000000')) }} as minute_at,
         greatest(derivative.newest_at, spot.newest_at) as newest_at,
         greatest(derivative.available_at, spot.available_at) as available_at,
         greatest(derivative.is_assumed, spot.is_assumed) as is_assumed
@@ -80,6 +80,20 @@ paired as (
 
 ),
 
+-- Small numbers, whose squares keep their digits.
+raised as (
+
+    select
+        *,
+        basis_bps - min(basis_bps) over each_minute as raised_bps
+
+    from paired
+
+    window each_minute as (partition by instrument_id, spot_instrument_id, minute_at)
+
+),
+
+-- Sums of decimals: the same bits in whatever order the seconds come.
 minutes as (
 
     select
@@ -90,24 +104,26 @@ minutes as (
         spot_instrument_id,
         is_same_quote,
         is_same_venue,
-        {{ minute_of('second_at') }} as minute_at,
+        minute_at,
         count(*) as seconds_used,
-        avg(basis_bps) as basis_mean_bps,
+        {{ exact_sum('basis_bps') }} / count(*) as basis_mean_bps,
         {{ quantile('basis_bps', 0.5) }} as basis_median_bps,
-        stddev_samp(basis_bps) as basis_deviation_bps,
+        {{ exact_sum('raised_bps') }} as raised_sum,
+        {{ exact_sum('raised_bps * raised_bps') }} as raised_squares,
         min(basis_bps) as basis_low_bps,
         max(basis_bps) as basis_high_bps,
         {{ last_by('basis_bps', ['second_number']) }} as basis_last_bps,
-        sqrt(avg(case when step_s = 1 then change_bps * change_bps end)) as price_change_bps,
+        {{ exact_sum('case when step_s = 1 then change_bps * change_bps end') }} as change_squares,
+        count(case when step_s = 1 then change_bps end) as steps_used,
         max(newest_at) as newest_at,
         max(available_at) as available_at,
         max(is_assumed) = 1 as is_availability_assumed
 
-    from paired
+    from raised
 
     group by
         venue, underlying, instrument_id, kind, spot_instrument_id, is_same_quote, is_same_venue,
-        {{ minute_of('second_at') }}
+        minute_at
 
 ),
 
@@ -141,11 +157,18 @@ final as (
         seconds_used,
         basis_mean_bps,
         basis_median_bps,
-        basis_deviation_bps,
+        case
+            when seconds_used > 1
+                then
+                    sqrt(
+                        greatest(raised_squares - raised_sum * raised_sum / seconds_used, 0)
+                        / (seconds_used - 1)
+                    )
+        end as basis_deviation_bps,
         basis_low_bps,
         basis_high_bps,
         basis_last_bps,
-        price_change_bps,
+        sqrt(change_squares / nullif(steps_used, 0)) as price_change_bps,
         greatest(minute_end_at, available_at) as available_at,
         {{ quality(
             'minute_end_at',
