@@ -98,8 +98,37 @@ def test_too_few_days_or_one_side_alone_have_no_pin(buys, sells):
     assert found.days == len(buys)
 
 
+def noise(seed):
+    """Independent counts of 30 to 90 days, one to thirty thousand a day and side."""
+    rng = np.random.default_rng(seed)
+    days = rng.integers(30, 90)
+    return [rng.poisson(10 ** rng.uniform(0, 4.5), days) for _ in range(2)]
+
+
+def test_pure_noise_has_no_informed_trading():
+    """Where mu + eps is all that the days tell, no PIN between 0 and 1/2 is likelier."""
+    found = [(pin.pin(*days), days) for days in map(noise, range(100))]
+    assert all(f.pin == 0.0 for f, _ in found)
+    for f, (buys, sells) in found:
+        assert (f.alpha, f.mu) == (0.0, 0.0)
+        assert math.isnan(f.delta)
+        assert (f.eps_b, f.eps_s) == (buys.mean(), sells.mean())
+
+
+def test_noise_of_a_thousand_trades_that_looked_like_news_every_day_is_none():
+    found = [pin.pin(*np.random.default_rng(n).poisson(1000, (2, 60))) for n in range(40)]
+    assert [f.pin for f in found] == [0.0] * 40
+
+
+def test_news_every_day_that_is_now_good_now_bad_is_news():
+    rng = np.random.default_rng(3)
+    is_bad = np.arange(60) % 2 == 0
+    found = pin.pin(rng.poisson(1000 + 400 * ~is_bad), rng.poisson(1000 + 400 * is_bad))
+    assert found.pin == pytest.approx(400 / 2400, abs=0.01)
+
+
 def test_days_that_are_all_alike_have_no_informed_trading():
-    assert pin.pin([10] * 40, [10] * 40).pin < 1e-6
+    assert pin.pin([10] * 40, [10] * 40).pin == 0
 
 
 def test_a_few_lonely_trades_are_no_error():

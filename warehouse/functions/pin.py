@@ -28,13 +28,16 @@ DIVISIONS = 12
 FIRST_ROUNDS, ROUNDS, FINALISTS = 30, 5000, 3
 TOLERANCE = 1e-10
 FEWEST_DAYS = 30
+# News brings three parameters more: Schwarz (1978), Annals of Statistics 6.
+PARAMETERS_OF_NEWS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
     """Shares 0 to 1 and trades a day; all NaN where no maximum was sought.
 
-    Without informed trades (`alpha` or `mu` 0) `delta` means nothing and is as the search left it.
+    Where news explains the days no better than chance does, `pin`, `alpha` and `mu` are 0, `delta`
+    is NaN, and the other two are the mean counts.
     """
 
     pin: float
@@ -51,7 +54,10 @@ def pin(buys: ArrayLike, sells: ArrayLike) -> Pin:
     """The most likely parameters for daily counts of buys and sells.
 
     Days on which either is NaN are left out; with fewer than 30, or without any buy or any sell,
-    everything is NaN. ValueError where lengths differ or a count is negative.
+    everything is NaN. News is found only where it gains more likelihood over two Poisson counts
+    than Schwarz's criterion asks for three parameters: over days that are all alike the likelihood
+    is flat from "no news" to "the same news every day", and any PIN in between is as good.
+    ValueError where lengths differ or a count is negative.
 
     >>> round(pin([100] * 30, [100] * 20 + [400] * 10).alpha, 6)
     0.333333
@@ -68,6 +74,10 @@ def pin(buys: ArrayLike, sells: ArrayLike) -> Pin:
         return Pin(none, none, none, none, none, none, none, b.size)
     alpha, delta, mu, eps_b, eps_s = _best(b, s).tolist()
     likelihood = log_likelihood(b, s, alpha, delta, mu, eps_b, eps_s)
+    buy_rate, sell_rate = float(b.mean()), float(s.mean())
+    by_chance = log_likelihood(b, s, 0.0, 0.5, 0.0, buy_rate, sell_rate)
+    if not likelihood - by_chance > 0.5 * PARAMETERS_OF_NEWS * math.log(b.size):
+        return Pin(0.0, 0.0, math.nan, 0.0, buy_rate, sell_rate, by_chance, b.size)
     return Pin(share(alpha, mu, eps_b, eps_s), alpha, delta, mu, eps_b, eps_s, likelihood, b.size)
 
 

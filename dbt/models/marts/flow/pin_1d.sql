@@ -104,6 +104,7 @@ final as (
             'null',
             soft_flags=[
                 ('found.pin is null', 'too_few_days'),
+                ('found.pin = 0', 'no_news_found'),
                 ('unsided_count > 0', 'side_unknown'),
             ],
         ) }}
