@@ -19,7 +19,7 @@ from warehouse.generations import events, frame
 from warehouse.holes import holes
 from warehouse.instants import instant, naive
 from warehouse.location import Location
-from warehouse.manifest import Manifest, Partition, manifests
+from warehouse.manifest import Manifest, Partition, manifests, of_day
 
 SQL_TYPES = {
     pl.String: "VARCHAR",
@@ -193,11 +193,16 @@ def _units(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
 
 
 def _revisions(manifest: Manifest, by: datetime | None) -> Iterator[dict[str, Any]]:
-    """What took a unit's place is the unit of that name committed at the same instant."""
+    """What took a unit's place is the unit of that name committed at the same instant.
+
+    Where there is none, it is an hour of the unit's day, or the day of which the unit was an hour.
+    """
     held = (*manifest.former_units, *manifest.units)
-    following = {(unit.name, unit.committed_at): unit for unit in held}
+    following = {(of_day(unit.name), unit.committed_at): unit for unit in held}
+    following |= {(unit.name, unit.committed_at): unit for unit in held}
     for unit in manifest.former_units:
-        after = following[unit.name, unit.removed_at]
+        own, day = (unit.name, unit.removed_at), (of_day(unit.name), unit.removed_at)
+        after = following[own if own in following else day]
         if _known(unit.removed_at, by):
             yield _partition(manifest.partition) | {
                 "instrument_id": unit.instrument_id,

@@ -8,6 +8,7 @@ lock and never list folders: what the manifest names, and nothing else, is the d
 import fcntl
 import hashlib
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from warehouse.manifest import (
     PartitionError,
     Unit,
     manifests,
+    of_day,
     partitions,
     read_manifest,
     restamped,
@@ -182,15 +184,16 @@ def commit(
 
     A unit without rows needs no part: a day proven empty, or a gap. A unit that is held from a
     better source is refused and its new rows are dropped, and so is a failure where something is
-    held. Committing what is held already changes nothing. Raises `PartitionError` where units and
-    parts disagree.
+    held. A day takes the place of its hours and an hour that of the whole day. Committing what is
+    held already changes nothing. Raises `PartitionError` where units and parts disagree.
     """
     bare = _check_agreement(partition, units, parts)
     folder = partition.folder(location)
     with _locked(location, partition), ExitStack() as stages:
         held = read_manifest(location, partition)
         _remove_abandoned(folder)
-        refused = {u.name for u in units if _is_better_held(held, u)}
+        rivals = _rivals(held, units)
+        refused = {u.name for u in units if _is_better_held(held, u, rivals[u.name])}
         # Parts are compared without their refused units: so they were kept when first committed.
         wanted = [
             part
@@ -203,11 +206,13 @@ def commit(
         replaced |= {u.name for u in bare if u.name not in refused and _is_news(held, u)}
         if not replaced:
             return Outcome("unchanged", tuple(sorted(refused)))
-        kept, removed, remainders = _make_room(location, held, replaced, at, stages)
         taken = [u for u in units if u.name in replaced]
+        displaced = {rival.name for u in taken for rival in rivals[u.name]}
+        replaced |= displaced
+        kept, removed, remainders = _make_room(location, held, replaced, at, stages)
         added = [_adopt(folder, part, at) for part in (*remainders, *fresh)]
         manifest = replace(
-            revised(held, taken, at),
+            revised(held, taken, at, displaced),
             parts=(*kept, *removed, *added),
             checks=_renewed_checks(held.checks, checks, at),
         )
@@ -315,8 +320,25 @@ def _check_agreement(
     return bare
 
 
-def _is_better_held(held: Manifest, unit: Unit) -> bool:
+def _rivals(held: Manifest, units: Sequence[Unit]) -> dict[str, list[Unit]]:
+    """Of each unit, those held by another name that are its day, or hours of it."""
+    by_day = defaultdict[str, list[Unit]](list)
+    for own in held.units:
+        by_day[of_day(own.name)].append(own)
+    return {
+        unit.name: [
+            own
+            for own in by_day[of_day(unit.name)]
+            if own.name != unit.name and of_day(unit.name) in (own.name, unit.name)
+        ]
+        for unit in units
+    }
+
+
+def _is_better_held(held: Manifest, unit: Unit, rivals: Sequence[Unit]) -> bool:
     """Whether what is held is of a better source, or `unit` is a failure that brings no more."""
+    if any(rival.rank > unit.rank or not unit.rows for rival in rivals):
+        return True
     present = held.unit(unit.name)
     if present is None or present.rank != unit.rank:
         return present is not None and present.rank > unit.rank
@@ -389,13 +411,17 @@ def _adopt(folder: Path, staged: StagedPart, at: datetime) -> Part:
 
 
 def rows_of(table: Table, unit: str) -> pl.Expr:
-    """Which rows are a unit's: `<owner>@<instant>` of a snapshot, else `<instrument>[/ticker]`."""
+    """Which rows of its part are a unit's.
+
+    `<owner>@<instant>` is a snapshot's name, others are `<instrument>`, `<instrument>/ticker` and,
+    of an hour, `<instrument>/04h`.
+    """
     owner, _, instant = unit.partition("@")
     if instant:
         column = "portfolio_id" if "portfolio_id" in table.schema.names() else "underlying"
         stamp = pl.lit(datetime.fromisoformat(instant)).cast(table.schema[table.time])
         return (pl.col(column) == owner) & (pl.col(table.time) == stamp)
-    return pl.col("instrument_id") == unit.removesuffix("/ticker")
+    return pl.col("instrument_id") == of_day(unit).removesuffix("/ticker")
 
 
 def _part(staged: StagedPart, at: datetime) -> Part:

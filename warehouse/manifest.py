@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from warehouse.location import Location, write_durably
 UNSTATED_VERSION = 2
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+_HOUR = re.compile(r"/\d\dh$")  # of a unit that is an hour of its instrument's day
 
 
 class PartitionError(ValueError):
@@ -65,6 +66,7 @@ class Gap:
 class Unit:
     """What a commit replaces as a whole: an instrument's day, a chain snapshot, a portfolio state.
 
+    A source whose files are hours has units `<instrument>/<hour>h`, each a part of the day's.
     `rank` orders sources: a unit held from a higher rank is never replaced from a lower one;
     `removed_at` is set when a revision took its place.
     """
@@ -184,19 +186,33 @@ def manifests(location: Location, table: str | None = None) -> list[Manifest]:
     return [read_manifest(location, p) for p in partitions(location, table)]
 
 
+def of_day(unit: str) -> str:
+    """The name of the day's unit that an hour's is part of; of any other unit its own."""
+    return _HOUR.sub("", unit)
+
+
 def restamped(manifest: Manifest, units: Iterable[Unit]) -> Manifest:
     """The manifest with `units` in place of those of the same names."""
     renewed = {u.name: u for u in manifest.units} | {u.name: u for u in units}
     return replace(manifest, units=tuple(renewed[name] for name in sorted(renewed)))
 
 
-def revised(manifest: Manifest, units: Iterable[Unit], at: datetime) -> Manifest:
-    """The manifest with `units` committed at `at`; those they replace are kept as former ones."""
+def revised(
+    manifest: Manifest, units: Iterable[Unit], at: datetime, displaced: Collection[str] = ()
+) -> Manifest:
+    """The manifest with `units` committed at `at`; those they replace are kept as former ones.
+
+    `displaced` are units of other names whose rows they replace too.
+    """
     fresh = {u.name: replace(u, committed_at=at) for u in units}
-    former = (replace(u, removed_at=at) for u in manifest.units if u.name in fresh)
-    return replace(
-        restamped(manifest, fresh.values()), former_units=(*manifest.former_units, *former)
+    gone = {*fresh, *displaced}
+    former = (replace(u, removed_at=at) for u in manifest.units if u.name in gone)
+    staying = replace(
+        manifest,
+        units=tuple(u for u in manifest.units if u.name not in displaced),
+        former_units=(*manifest.former_units, *former),
     )
+    return restamped(staying, fresh.values())
 
 
 def _counted(added_at: datetime | None, removed_at: datetime | None, by: datetime | None) -> bool:

@@ -67,7 +67,7 @@ def recognise(path: Path) -> Feed | None:
     found = NAME.fullmatch(path.name)
     if found is None:
         return None
-    _, market, day, _ = found.groups()
+    _, market, day, hour = found.groups()
     try:
         period = Period.parse(day)
     except ValueError:
@@ -81,6 +81,7 @@ def recognise(path: Path) -> Feed | None:
         tables=(QUOTES.name, BOOKS.name),
         layout=LAYOUT,
         decode=partial(decode, market, period),
+        unit=f"{{}}/{hour}h".format,  # the next hour's file must not replace this one's
     )
 
 

@@ -11,7 +11,9 @@ from archive_files import DAY, ms
 from pipelines.archives import lobdeep, opening
 from pipelines.archives.base import SourceRefused
 from pipelines.ingest import BAD_DATA, CHECKS_FAILED, OK, import_paths
-from warehouse import lake
+from warehouse import catalog, lake
+from warehouse.contract import QUOTES
+from warehouse.lake import Unit
 from warehouse.location import Location
 
 PERP = "binance:BTC/USDT:USDT"
@@ -67,8 +69,74 @@ def test_a_book_becomes_its_levels_and_its_best_quote(tmp_path):
     assert best.select(shown).rows() == [(PERP, 99.0, 1.0, 101.0, 4.0)] * 2
     assert best["is_every_update"].to_list() == [False, False]
     assert best["received_at"][0] == datetime(2024, 8, 8, 0, 0, 1, 200_000, tzinfo=UTC)
-    units = [u for m in lake.manifests(location) for u in m.units if u.name == PERP]
+    units = [u for m in lake.manifests(location) for u in m.units if u.instrument_id == PERP]
     assert {u.status for u in units if u.source == "lobdeep books"} == {"unprovable"}
+
+
+def revisions(location: Location) -> pl.DataFrame:
+    return catalog.ops_frames(location, lake.manifests(location), None)["revisions"]
+
+
+def second_hour(root: Path) -> Path:
+    return file(root, [book(3_600 + n) for n in range(3)], "lobdeep_btc_fut_2024-08-08_05")
+
+
+@pytest.mark.parametrize("is_together", [True, False])
+def test_the_hours_of_a_day_stand_side_by_side(tmp_path, is_together):
+    paths = [file(tmp_path, [book(1), book(2)]), second_hour(tmp_path)]
+    calls = [paths] if is_together else [[path] for path in paths]
+    location = Location(tmp_path / "data")
+    for call in calls:
+        assert import_paths(location, call, clock=archive_files.clock).exit_code == OK
+    assert lake.scan(location, "quotes").collect().height == 5
+    assert lake.scan(location, "books").collect().height == 5 * 6
+    (held,) = lake.manifests(location, "quotes")
+    assert [(u.name, u.instrument_id, u.rows) for u in held.units] == [
+        (f"{PERP}/04h", PERP, 2),
+        (f"{PERP}/05h", PERP, 3),
+    ]
+    file(tmp_path, [book(1)])  # an hour that is told anew replaces itself
+    assert import_paths(location, paths, clock=archive_files.clock).exit_code == OK
+    assert lake.scan(location, "quotes").collect().height == 4
+    assert revisions(location)["unit"].to_list() == [f"{PERP}/04h"] * 2
+
+
+@pytest.mark.parametrize(("rank", "left"), [(30, "day"), (10, "hour")])
+@pytest.mark.parametrize("is_day_first", [True, False])
+def test_of_a_day_and_its_hour_the_better_source_is_kept(tmp_path, rank, left, is_day_first):
+    location, path = Location(tmp_path / "data"), file(tmp_path, [book(1), book(2)])
+    day = Unit(PERP, PERP, "unprovable", 1, "another", rank, "", ("0" * 64,))
+    row = QUOTES.conform(
+        pl.DataFrame(
+            {
+                "venue": "binance",
+                "underlying": "BTC",
+                "instrument_id": PERP,
+                "snapshot_at": datetime(2024, 8, 8, 9, tzinfo=UTC),
+                "bid_price": 7.0,
+            }
+        )
+    )
+
+    def bring_day():
+        partition = lake.Partition("quotes", "binance", DAY)
+        with lake.stage(location, partition) as part:
+            part.write(row)
+            at = archive_files.clock()
+            staged = [part.finish([PERP])]
+            lake.commit(location, partition, units=[day], parts=staged, checks=[], at=at)
+
+    def bring_hour():
+        assert import_paths(location, [path], clock=archive_files.clock).exit_code == OK
+
+    for step in (bring_day, bring_hour) if is_day_first else (bring_hour, bring_day):
+        step()
+    held = lake.scan(location, "quotes").collect()["bid_price"].to_list()
+    assert held == ([7.0] if left == "day" else [99.0, 99.0])
+    (manifest,) = lake.manifests(location, "quotes")
+    assert [unit.name for unit in manifest.units] == [PERP if left == "day" else f"{PERP}/04h"]
+    revised = revisions(location).filter(table_name="quotes")
+    assert revised.height == (is_day_first == (left == "hour"))
 
 
 def test_no_more_levels_are_stored_than_are_asked_of(tmp_path):
