@@ -36,6 +36,7 @@ SEEDS = ("quote_assets", "basis_rules", "fees", "margins", "borrow_rates", "carr
 MODELS = (
     "int_basis_quotes",
     "int_spot_prices",
+    "int_stablecoin_rates",
     "basis",
     "basis_curve",
     "roll_calendar",
@@ -216,14 +217,16 @@ def ladder() -> pl.DataFrame:
     return pl.DataFrame(rows)
 
 
-def world(rows: list[dict[str, Any]], as_of: datetime | None = None) -> duckdb.DuckDBPyConnection:
+def world(
+    rows: list[dict[str, Any]], as_of: datetime | None = None, names: Iterable[str] = NAMES
+) -> duckdb.DuckDBPyConnection:
     """Marts over quotes, knowing what could be known by `as_of`."""
     until = as_of or datetime(9999, 12, 31)  # noqa: DTZ001
     known = pl.col("available_at") <= until
     indicative = funding().with_columns(kind=pl.lit("indicative")).clear()
     frames = {
         "stg_quotes": pl.DataFrame(rows, schema=QUOTES).filter(known),
-        "stg_instruments": instruments(),
+        "stg_instruments": instruments(names),
         "int_basis_trades": pl.DataFrame(schema=TRADES),
         "funding": funding().filter(known),
         "stg_funding": indicative,
@@ -248,7 +251,7 @@ def recorded_futures(quotes: pl.DataFrame) -> duckdb.DuckDBPyConnection:
         "stg_instruments": instruments([row["instrument_id"] for row in rows]),
         "int_basis_trades": pl.DataFrame(schema=TRADES),
     }
-    return duck_sql.world(frames, SEEDS, MODELS[:5])
+    return duck_sql.world(frames, SEEDS, MODELS[:6])
 
 
 def recorded_books(books: dict[str, pl.DataFrame]) -> duckdb.DuckDBPyConnection:

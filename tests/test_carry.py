@@ -27,12 +27,13 @@ def rows(marts, query: str) -> pl.DataFrame:
     return marts.sql(query).pl()
 
 
-def built(changed) -> pl.DataFrame:
+def built(changed, names=carry_world.NAMES) -> pl.DataFrame:
     """carry.basis over a few marks of quotes as `changed` leaves them."""
     few = [
         r for r in carry_world.quotes() if NOON - timedelta(minutes=16) < r["snapshot_at"] < NOON
     ]
-    with carry_world.world([r for row in few for r in changed(row)]) as connection:
+    quotes = [r for row in few for r in changed(row)]
+    with carry_world.world(quotes, names=names) as connection:
         return connection.sql(f"from basis where snapshot_at = timestamp '{NOON}'").pl()
 
 
@@ -86,6 +87,31 @@ def test_an_offset_stamp_makes_a_basis_asynchronous():
     flagged = got.filter(pl.col("quality_flags").list.contains("asynchronous"))
     assert flagged["instrument_id"].to_list() == [DERIBIT]
     assert flagged["price_age_s"].item() - flagged["spot_age_s"].item() == 100
+
+
+def test_spot_stays_with_the_venue_whoever_was_seen_last_until_it_is_old():
+    def with_rival(row, own_age_s=0.0):
+        if row["instrument_id"] != SPOT:
+            return [row]
+        seen = row["snapshot_at"]
+        rivals = [
+            row
+            | {"venue": venue, "instrument_id": f"{venue}:X/USDT"}
+            | {"mid_price": off * row["mid_price"]}
+            | {"snapshot_at": seen + timedelta(milliseconds=after)}
+            for venue, off, after in (("alpha", 1.001, 1), ("zeta", 0.999, 2))
+        ]
+        return [row | {"snapshot_at": seen - timedelta(seconds=own_age_s)}, *rivals]
+
+    names = (*carry_world.NAMES, "alpha:X/USDT", "zeta:X/USDT")
+    fresh = built(with_rival, names).filter(pl.col("underlying") == "X")
+    chosen = dict(fresh.select("instrument_id", "spot_instrument_id").iter_rows())
+    assert chosen["binance:X/USDT:USDT"] == chosen[LONE] == SPOT
+    # no spot market of its own: the first by name, which is neither the newest nor hops
+    assert chosen[DERIBIT] == "alpha:X/USDT"
+    old = built(lambda row: with_rival(row, 100), names).filter(pl.col("underlying") == "X")
+    assert set(old["spot_instrument_id"]) == {"alpha:X/USDT"}
+    assert "asynchronous" not in {flag for flags in old["quality_flags"] for flag in flags}
 
 
 def test_without_spot_or_with_a_stale_one_futures_have_the_perpetual_and_it_has_nothing():

@@ -26,58 +26,6 @@ spots as (
 
 ),
 
--- What one dollar currency is worth in another: as quoted, and the other way round.
-quoted_rates as (
-
-    select
-        base as from_asset,
-        quote as to_asset,
-        snapshot_at,
-        price as rate,
-        1 as preference,
-        available_at
-
-    from {{ ref('int_spot_prices') }}
-
-    union all
-
-    select
-        quote as from_asset,
-        base as to_asset,
-        snapshot_at,
-        1 / price as rate,
-        2 as preference,
-        available_at
-
-    from {{ ref('int_spot_prices') }}
-
-    where price > 0
-
-),
-
-ranked_rates as (
-
-    select
-        *,
-        row_number() over (
-            partition by from_asset, to_asset, snapshot_at
-            order by preference asc nulls last
-        ) as choice
-
-    from quoted_rates
-
-),
-
-rates as (
-
-    select *
-
-    from ranked_rates
-
-    where choice = 1
-
-),
-
 -- Each pair as the position that is short its first leg and long its second.
 pairs as (
 
@@ -151,7 +99,7 @@ converted as (
 
     from pairs
 
-    left join rates
+    left join {{ ref('int_stablecoin_rates') }} as rates
         on
             pairs.second_quote = rates.from_asset
             and pairs.first_quote = rates.to_asset

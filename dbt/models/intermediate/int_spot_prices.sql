@@ -3,6 +3,7 @@ with
 candidates as (
 
     select
+        venue,
         base,
         quote,
         snapshot_at,
@@ -22,6 +23,7 @@ candidates as (
     union all
 
     select
+        venue,
         base,
         quote,
         snapshot_at,
@@ -45,11 +47,10 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by base, quote, snapshot_at
+            partition by instrument_id, snapshot_at
             order by
                 source_rank asc nulls last,
-                observed_at desc nulls last,
-                instrument_id asc nulls last
+                observed_at desc nulls last
         ) as choice
 
     from candidates
@@ -57,6 +58,7 @@ ranked as (
 )
 
 select
+    venue,
     base,
     quote,
     snapshot_at,

@@ -108,11 +108,22 @@ newest as (
 
 derivatives as (
 
-    select *
+    select
+        newest.*,
+        rules.entry_z,
+        rules.exit_z,
+        rules.max_asynchrony_s,
+        rules.max_index_gap_bps
 
     from newest
 
-    where age_rank = 1
+    left join {{ ref('basis_rules') }} as rules
+        on
+            newest.kind = rules.kind
+            and newest.snapshot_at >= rules.valid_from
+            and newest.snapshot_at < rules.valid_to
+
+    where newest.age_rank = 1
 
 ),
 
@@ -144,6 +155,9 @@ spots as (
         spot.instrument_id as spot_instrument_id,
         spot.spot_source,
         spot.source_rank,
+        derivatives.venue = spot.venue as is_same_venue,
+        derivatives.observed_at as priced_at,
+        derivatives.max_asynchrony_s,
         spot.price,
         spot.quote as spot_quote,
         spot.observed_at,
@@ -168,6 +182,9 @@ spots as (
         cast(null as varchar) as spot_instrument_id,
         'index' as spot_source,
         3 as source_rank,
+        true as is_same_venue,
+        derivatives.observed_at as priced_at,
+        derivatives.max_asynchrony_s,
         indices.index_price as price,
         derivatives.quote as spot_quote,
         indices.observed_at,
@@ -192,6 +209,9 @@ spots as (
         perpetuals.instrument_id as spot_instrument_id,
         'perpetual' as spot_source,
         4 as source_rank,
+        true as is_same_venue,
+        futures.observed_at as priced_at,
+        futures.max_asynchrony_s,
         perpetuals.price,
         perpetuals.quote as spot_quote,
         perpetuals.observed_at,
@@ -219,30 +239,28 @@ converted as (
         spots.*,
         case
             when spots.spot_quote = spots.quote then cast(1 as double)
-            when rates.price > 0 then rates.price
-            when inverses.price > 0 then 1 / inverses.price
+            else rates.rate
         end as stablecoin_rate,
         greatest(
             spots.available_at,
-            coalesce(rates.available_at, spots.available_at),
-            coalesce(inverses.available_at, spots.available_at)
+            coalesce(rates.available_at, spots.available_at)
         ) as converted_available_at,
+        case
+            when
+                abs({{ seconds_between('spots.observed_at', 'spots.priced_at') }}) > spots.max_asynchrony_s
+                then 1
+            else 0
+        end as is_of_another_moment,
         coalesce(quote_asset.is_dollar, false) as is_dollar_quote,
         coalesce(spot_asset.is_dollar and quote_asset.is_dollar, false) as is_dollar_pair
 
     from spots
 
-    left join {{ ref('int_spot_prices') }} as rates
+    left join {{ ref('int_stablecoin_rates') }} as rates
         on
-            spots.spot_quote = rates.base
-            and spots.quote = rates.quote
+            spots.spot_quote = rates.from_asset
+            and spots.quote = rates.to_asset
             and spots.snapshot_at = rates.snapshot_at
-
-    left join {{ ref('int_spot_prices') }} as inverses
-        on
-            spots.quote = inverses.base
-            and spots.spot_quote = inverses.quote
-            and spots.snapshot_at = inverses.snapshot_at
 
     left join {{ ref('quote_assets') }} as spot_asset
         on spots.spot_quote = spot_asset.asset
@@ -252,6 +270,7 @@ converted as (
 
 ),
 
+-- Venues differ by more than a moment does: of those seen at one time the newest is no better than the own venue's.
 ranked as (
 
     select
@@ -262,8 +281,10 @@ ranked as (
             order by
                 case when spot_source = 'perpetual' then 1 else 0 end asc nulls last,
                 case when stablecoin_rate is null then 1 else 0 end asc nulls last,
+                is_of_another_moment asc nulls last,
                 source_rank asc nulls last,
-                case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
+                case when spot_quote = quote then 0 else 1 end asc nulls last,
+                case when is_same_venue then 0 else 1 end asc nulls last,
                 spot_quote asc nulls last,
                 spot_instrument_id asc nulls last
         ) as choice,
@@ -271,8 +292,10 @@ ranked as (
             partition by instrument_id, price_kind, snapshot_at, source_rank < 3
             order by
                 case when stablecoin_rate is null then 1 else 0 end asc nulls last,
+                is_of_another_moment asc nulls last,
                 source_rank asc nulls last,
-                case when stablecoin_rate = 1 then 0 else 1 end asc nulls last,
+                case when spot_quote = quote then 0 else 1 end asc nulls last,
+                case when is_same_venue then 0 else 1 end asc nulls last,
                 spot_quote asc nulls last,
                 spot_instrument_id asc nulls last
         ) as choice_of_its_kind
@@ -334,6 +357,10 @@ paired as (
         derivatives.expires_at,
         derivatives.price,
         derivatives.half_spread_bps,
+        derivatives.entry_z,
+        derivatives.exit_z,
+        derivatives.max_asynchrony_s,
+        derivatives.max_index_gap_bps,
         chosen.spot_price,
         chosen.spot_source,
         chosen.spot_instrument_id,
@@ -434,22 +461,11 @@ averaged as (
 judged as (
 
     select
-        averaged.*,
-        rules.entry_z,
-        rules.exit_z,
-        rules.max_asynchrony_s,
-        rules.max_index_gap_bps,
+        *,
         -- A basis that never moved has no scale to measure by.
-        averaged.past_rows >= 30
-        and averaged.past_deviation > 1e-6 * greatest(abs(averaged.past_mean), 1) as has_past
+        past_rows >= 30 and past_deviation > 1e-6 * greatest(abs(past_mean), 1) as has_past
 
     from averaged
-
-    left join {{ ref('basis_rules') }} as rules
-        on
-            averaged.kind = rules.kind
-            and averaged.snapshot_at >= rules.valid_from
-            and averaged.snapshot_at < rules.valid_to
 
 ),
 
