@@ -1,3 +1,8 @@
+{# A day whose prints pause for longer than two hours, and than the twentyfold mean between two of
+   them, was not recorded whole: prints that come at random pause that long once in some million days. #}
+{% set pause_minutes = 120 %}
+{% set mean_pauses = 20 %}
+
 with
 
 partial as (
@@ -12,37 +17,118 @@ partial as (
 
 ),
 
-days as (
+minutes as (
 
     select
         venue,
         underlying,
         instrument_id,
         {{ day_of(instant_of('sums.minute * 60000000')) }} as day_at,
-        cast(sum(sums.buys) as bigint) as buy_count,
-        cast(sum(sums.sells) as bigint) as sell_count,
-        cast(sum(sums.unsided) as bigint) as unsided_count,
-        {{ instant_of('max(sums.newest_us)') }} as newest_event_at,
-        {{ instant_of('max(sums.known_us)') }} as inputs_available_at
+        sums.minute % 1440 as minute_of_day,
+        sums.buys,
+        sums.sells,
+        sums.unsided,
+        sums.newest_us,
+        sums.known_us
 
     from partial
 
-    group by venue, underlying, instrument_id, {{ day_of(instant_of('sums.minute * 60000000')) }}
-
-    having sum(sums.buys + sums.sells + sums.unsided) > 0
+    where sums.buys + sums.sells + sums.unsided > 0
 
 ),
 
--- A day and the 59 before it.
+spaced as (
+
+    select
+        *,
+        minute_of_day
+        - coalesce(lag(minute_of_day) over each_day, -1)
+        - 1 as pause_minutes
+
+    from minutes
+
+    window each_day as (
+        partition by instrument_id, day_at
+        order by minute_of_day asc nulls last
+    )
+
+),
+
+-- How much of the day's numbered prints had come by the last of them.
+covered as (
+
+    select
+        instrument_id,
+        {{ day_of('minute_at') }} as day_at,
+        {{ last_by('coalesce(coverage_share, 1)', ['minute_at']) }} as coverage,
+        max(available_at) as available_at
+
+    from {{ ref('bars_1m') }}
+
+    group by instrument_id, {{ day_of('minute_at') }}
+
+),
+
+counted as (
+
+    select
+        venue,
+        underlying,
+        instrument_id,
+        day_at,
+        cast(sum(buys) as bigint) as buy_count,
+        cast(sum(sells) as bigint) as sell_count,
+        cast(sum(unsided) as bigint) as unsided_count,
+        greatest(max(pause_minutes), 1439 - max(minute_of_day)) as longest_pause_minutes,
+        sum(buys + sells + unsided) as print_count,
+        {{ instant_of('max(newest_us)') }} as newest_event_at,
+        {{ instant_of('max(known_us)') }} as inputs_available_at
+
+    from spaced
+
+    group by venue, underlying, instrument_id, day_at
+
+),
+
+days as (
+
+    select
+        counted.venue,
+        counted.underlying,
+        counted.instrument_id,
+        counted.day_at,
+        counted.buy_count,
+        counted.sell_count,
+        counted.unsided_count,
+        counted.newest_event_at,
+        coalesce(covered.coverage, 1) >= 0.97
+        and counted.longest_pause_minutes
+        <= greatest({{ pause_minutes }}, {{ mean_pauses }} * 1440e0 / counted.print_count) as is_whole,
+        greatest(
+            counted.inputs_available_at,
+            coalesce(covered.available_at, counted.inputs_available_at)
+        ) as inputs_available_at
+
+    from counted
+
+    left join covered
+        on
+            counted.instrument_id = covered.instrument_id
+            and counted.day_at = covered.day_at
+
+),
+
+-- A day and the 59 before it; half a day's counts would be news, so only whole ones count.
 windows as (
 
     select
         later.instrument_id,
         later.day_at,
         max(earlier.inputs_available_at) as inputs_available_at,
+        sum(case when earlier.is_whole then 0 else 1 end) as partial_count,
         pin_estimate(
-            {{ list_of('cast(earlier.buy_count as double)', 'earlier.day_at') }},
-            {{ list_of('cast(earlier.sell_count as double)', 'earlier.day_at') }}
+            {{ list_of('cast(case when earlier.is_whole then earlier.buy_count end as double)', 'earlier.day_at') }},
+            {{ list_of('cast(case when earlier.is_whole then earlier.sell_count end as double)', 'earlier.day_at') }}
         ) as found
 
     from days as later
@@ -70,6 +156,7 @@ timed as (
         days.newest_event_at,
         {{ day_end('days.day_at') }} as day_end_at,
         windows.inputs_available_at,
+        windows.partial_count,
         windows.found
 
     from days
@@ -90,7 +177,7 @@ final as (
         day_at,
         buy_count,
         sell_count,
-        found.days as days_used,
+        coalesce(found.days, 0) as days_used,
         found.pin,
         found.alpha as news_share,
         found.delta as bad_news_share,
@@ -105,6 +192,7 @@ final as (
             soft_flags=[
                 ('found.pin is null', 'too_few_days'),
                 ('found.pin = 0', 'no_news_found'),
+                ('partial_count > 0', 'partial_days'),
                 ('unsided_count > 0', 'side_unknown'),
             ],
         ) }}
