@@ -11,6 +11,8 @@ books as (
         day_at,
         snapshot_at,
         max(quoted_at) as quoted_at,
+        -- A venue that was asked at an instant of the grid answered after it, maybe minutes.
+        greatest(snapshot_at, coalesce(max(quoted_at), max(received_at), snapshot_at)) as stood_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
         {{ records_of({

@@ -8,6 +8,13 @@
 {# A print's last horizon is five minutes away and a quote counts for five seconds. #}
 {% set carried_s = 300 %}
 {% set quotes_carried_s = 305 %}
+{# The venue of a state that was asked for at an instant of the grid answered later: what it shows may
+   be of any moment until its receipt. A recording has the venue's own stamps, and says how whole it is. #}
+{% set stood_at -%}
+    case when is_every_update is null then greatest(snapshot_at, coalesce(received_at, snapshot_at)) else snapshot_at end
+{%- endset %}
+{# Files of the day before are read from where an answer a quarter of an hour late was asked for. #}
+{% set quotes_read_s = 1205 %}
 
 with
 
@@ -88,7 +95,7 @@ quotes as (
         underlying,
         instrument_id,
         day_at,
-        snapshot_at,
+        {{ stood_at }} as stood_at,
         available_at,
         bid_price,
         ask_price,
@@ -102,6 +109,7 @@ quotes as (
     where
         (bid_price is not null or ask_price is not null)
         and {{ in_batch('day_at') }}
+        and {{ stood_at }} < {{ day_end('day_at') }}
 
     union all
 
@@ -110,7 +118,7 @@ quotes as (
         underlying,
         instrument_id,
         {{ plus_seconds('day_at', 86400) }} as day_at,
-        snapshot_at,
+        {{ stood_at }} as stood_at,
         available_at,
         bid_price,
         ask_price,
@@ -125,7 +133,8 @@ quotes as (
         (bid_price is not null or ask_price is not null)
         and {{ in_batch_or_day_before('day_at') }}
         and {{ in_batch(plus_seconds('day_at', 86400)) }}
-        and snapshot_at >= {{ plus_seconds('day_at', 86400 - quotes_carried_s) }}
+        and snapshot_at >= {{ plus_seconds('day_at', 86400 - quotes_read_s) }}
+        and {{ stood_at }} >= {{ plus_seconds('day_at', 86400 - quotes_carried_s) }}
 
     union all
 
@@ -134,7 +143,7 @@ quotes as (
         underlying,
         instrument_id,
         {{ day_of('snapshot_at') }} as day_at,
-        snapshot_at,
+        stood_at,
         available_at,
         best_bid_price as bid_price,
         best_ask_price as ask_price,
@@ -145,7 +154,9 @@ quotes as (
 
     from {{ uncut(ref('int_book_depths')) }}
 
-    where {{ in_batch('snapshot_at') }}
+    where
+        {{ in_batch('snapshot_at') }}
+        and stood_at < {{ day_end(day_of('snapshot_at')) }}
 
     union all
 
@@ -154,7 +165,7 @@ quotes as (
         underlying,
         instrument_id,
         {{ plus_seconds(day_of('snapshot_at'), 86400) }} as day_at,
-        snapshot_at,
+        stood_at,
         available_at,
         best_bid_price as bid_price,
         best_ask_price as ask_price,
@@ -168,7 +179,8 @@ quotes as (
     where
         {{ in_batch_or_day_before('snapshot_at') }}
         and {{ in_batch(plus_seconds('snapshot_at', 86400)) }}
-        and snapshot_at >= {{ plus_seconds(day_of('snapshot_at'), 86400 - quotes_carried_s) }}
+        and snapshot_at >= {{ plus_seconds(day_of('snapshot_at'), 86400 - quotes_read_s) }}
+        and stood_at >= {{ plus_seconds(day_of('snapshot_at'), 86400 - quotes_carried_s) }}
 
 ),
 
@@ -180,7 +192,7 @@ quote_lists as (
         instrument_id,
         day_at,
         {{ records({
-            'at_us': micros('snapshot_at'),
+            'at_us': micros('stood_at'),
             'bid': 'bid_price',
             'ask': 'ask_price',
             'bid_size': 'bid_quantity_base',
