@@ -213,6 +213,7 @@ select
     long_distance,
     first_mid_at,
     second_mid_at,
+    rate_at,
     available_at,
     is_availability_assumed
 

@@ -95,7 +95,10 @@ converted as (
             pairs.snapshot_at,
             pairs.available_at,
             coalesce(rates.available_at, pairs.available_at)
-        ) as converted_available_at
+        ) as converted_available_at,
+        rates.observed_at as rate_at,
+        pairs.is_availability_assumed
+        or coalesce(rates.is_availability_assumed, false) as is_any_availability_assumed
 
     from pairs
 
@@ -104,6 +107,7 @@ converted as (
             pairs.second_quote = rates.from_asset
             and pairs.first_quote = rates.to_asset
             and pairs.snapshot_at = rates.snapshot_at
+            and pairs.first_quote <> pairs.second_quote
 
 ),
 
@@ -185,7 +189,8 @@ select
     case when first_short_apr < 0 then -apr_p05 else apr_p95 end as funding_apr_p95,
     first_mid_at,
     second_mid_at,
+    rate_at,
     converted_available_at as available_at,
-    is_availability_assumed
+    is_any_availability_assumed as is_availability_assumed
 
 from earning

@@ -2,7 +2,21 @@ with
 
 costed as (
 
-    select * from {{ ref('int_carry_costs') }}
+    select
+        costs.*,
+        least(costs.first_mid_at, costs.second_mid_at) as older_leg_at,
+        {{ seconds_between(
+            'least(costs.first_mid_at, costs.second_mid_at, coalesce(costs.rate_at, costs.first_mid_at))',
+            'greatest(costs.first_mid_at, costs.second_mid_at, coalesce(costs.rate_at, costs.first_mid_at))'
+        ) }} > rules.max_asynchrony_s as is_asynchronous
+
+    from {{ ref('int_carry_costs') }} as costs
+
+    left join {{ ref('basis_rules') }} as rules
+        on
+            case costs.strategy when 'cash_and_carry' then 'future' else 'perp' end = rules.kind
+            and costs.snapshot_at >= rules.valid_from
+            and costs.snapshot_at < rules.valid_to
 
 ),
 
@@ -125,7 +139,7 @@ final as (
         ) as available_at,
         {{ quality(
             'costed.snapshot_at',
-            'greatest(costed.first_mid_at, costed.second_mid_at)',
+            'costed.older_leg_at',
             'null',
             hard_flags=[
                 ('costed.capital_share is null', 'unknown_margin'),
@@ -146,6 +160,7 @@ final as (
                     "costed.is_dollar_apr_assumed or (costed.short_kind = 'spot' and costed.is_coin_apr_assumed)",
                     'borrow_assumed',
                 ),
+                ('costed.is_asynchronous', 'asynchronous'),
                 ('costed.stablecoin_rate is null', 'stablecoin_assumed'),
                 ('costed.is_availability_assumed', 'assumed_availability'),
             ]
