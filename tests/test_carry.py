@@ -27,14 +27,14 @@ def rows(marts, query: str) -> pl.DataFrame:
     return marts.sql(query).pl()
 
 
-def built(changed, names=carry_world.NAMES) -> pl.DataFrame:
-    """carry.basis over a few marks of quotes as `changed` leaves them."""
+def built(changed, names=carry_world.NAMES, mart="basis") -> pl.DataFrame:
+    """A mart over a few marks of quotes as `changed` leaves them."""
     few = [
         r for r in carry_world.quotes() if NOON - timedelta(minutes=16) < r["snapshot_at"] < NOON
     ]
     quotes = [r for row in few for r in changed(row)]
     with carry_world.world(quotes, names=names) as connection:
-        return connection.sql(f"from basis where snapshot_at = timestamp '{NOON}'").pl()
+        return connection.sql(f"from {mart} where snapshot_at = timestamp '{NOON}'").pl()
 
 
 # ---- basis
@@ -208,6 +208,44 @@ def test_net_carry_is_gross_less_costs_to_the_last_bit(marts):
     parts = got["fees_apr"] + got["slippage_apr"] + got["borrow_apr"] + got["margin_drag_apr"]
     assert got["costs_apr"].equals(parts, check_names=False)
     assert got["net_apr"].equals(got["gross_apr"] - got["costs_apr"], check_names=False)
+
+
+def test_a_leg_of_another_moment_makes_a_carry_asynchronous_and_as_old_as_itself():
+    def late(row):
+        if row["instrument_id"] != LONE:
+            return [row]
+        moved = {"snapshot_at": row["snapshot_at"] - timedelta(seconds=250)}
+        return [row | moved | {"mid_price": row["mid_price"] * 1.002}]
+
+    got = built(late, mart="net")
+    old = pl.col("short_instrument_id").eq(LONE) | pl.col("long_instrument_id").eq(LONE)
+    flagged = pl.col("quality_flags").list.contains("asynchronous")
+    assert got.filter(old).height > 0
+    assert got.filter(old, ~flagged).is_empty()
+    assert got.filter(old)["staleness_s"].unique().to_list() == [251]
+    assert got.filter(~old, flagged).is_empty()
+    assert got.filter(~old)["staleness_s"].unique().to_list() == [1]
+
+
+def test_a_rate_of_another_moment_or_of_an_assumed_one_is_told_of():
+    def doubtful(row):
+        if row["instrument_id"] != carry_world.PEG:
+            return [row]
+        moved = {"snapshot_at": row["snapshot_at"] - timedelta(seconds=100)}
+        return [row | moved | {"is_availability_assumed": True}]
+
+    told = {"asynchronous", "assumed_availability"}
+    basis = built(doubtful)
+    for name, flags in basis.select("instrument_id", "quality_flags").iter_rows():
+        is_converted = name.startswith("deribit")
+        assert told <= set(flags) if is_converted else not told & set(flags), name
+    for short, long, flags in (
+        built(doubtful, mart="net")
+        .select("short_instrument_id", "long_instrument_id", "quality_flags")
+        .iter_rows()
+    ):
+        is_converted = len({"USDT" in short, "USDT" in long}) == 2
+        assert told <= set(flags) if is_converted else not told & set(flags), (short, long)
 
 
 def test_cash_and_carry_earns_the_basis_on_spot_and_a_quarter(marts):

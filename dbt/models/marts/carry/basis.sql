@@ -245,6 +245,8 @@ converted as (
             spots.available_at,
             coalesce(rates.available_at, spots.available_at)
         ) as converted_available_at,
+        rates.observed_at as rate_at,
+        coalesce(rates.is_availability_assumed, false) as is_rate_availability_assumed,
         case
             when
                 abs({{ seconds_between('spots.observed_at', 'spots.priced_at') }}) > spots.max_asynchrony_s
@@ -261,6 +263,7 @@ converted as (
             spots.spot_quote = rates.from_asset
             and spots.quote = rates.to_asset
             and spots.snapshot_at = rates.snapshot_at
+            and spots.spot_quote <> spots.quote
 
     left join {{ ref('quote_assets') }} as spot_asset
         on spots.spot_quote = spot_asset.asset
@@ -374,6 +377,7 @@ paired as (
             as tenor_days,
         {{ seconds_between('derivatives.observed_at', 'derivatives.snapshot_at') }} as price_age_s,
         {{ seconds_between('chosen.observed_at', 'derivatives.snapshot_at') }} as spot_age_s,
+        {{ seconds_between('chosen.rate_at', 'derivatives.snapshot_at') }} as rate_age_s,
         greatest(
             derivatives.snapshot_at,
             derivatives.available_at,
@@ -385,7 +389,8 @@ paired as (
             coalesce(chosen.observed_at, derivatives.observed_at)
         ) as newest_observed_at,
         derivatives.is_availability_assumed
-        or coalesce(chosen.is_availability_assumed, false) as is_availability_assumed
+        or coalesce(chosen.is_availability_assumed, false)
+        or coalesce(chosen.is_rate_availability_assumed, false) as is_availability_assumed
 
     from derivatives
 
@@ -530,7 +535,11 @@ final as (
             soft_flags=[
                 ('is_stablecoin_rate_assumed', 'stablecoin_assumed'),
                 ("spot_source = 'perpetual'", 'perpetual_as_spot'),
-                ('abs(price_age_s - spot_age_s) > max_asynchrony_s', 'asynchronous'),
+                (
+                    'abs(price_age_s - spot_age_s) > max_asynchrony_s'
+                    ~ ' or abs(price_age_s - rate_age_s) > max_asynchrony_s',
+                    'asynchronous',
+                ),
                 ('abs(index_gap_bps) > max_index_gap_bps', 'index_unlike_spot'),
                 ('is_availability_assumed', 'assumed_availability'),
             ]
