@@ -72,6 +72,20 @@ def test_prints_of_one_moment_count_in_the_venues_order(connection):
     assert sorted_by_side["turns"] == 2
 
 
+@pytest.mark.parametrize(("sign", "furthest"), [(1, 103.0), (-1, 97.0)])
+def test_a_sweep_without_numbers_ends_at_its_furthest_price(connection, sign, furthest):
+    """Amihud's return is of a minute's last price: here that of its one sweep."""
+    prints = []
+    for minute in range(12):
+        at, middle = 60 * minute * SECOND, 100.0 if minute < 11 else furthest - 3 * sign
+        fills = [middle + sign * step for step in (2, 1, 3)] if minute == 11 else [100.0]
+        prints += [(at, None, sign, price, 1.0, 1e6, at) for price in fills]
+    (found,) = asked(connection, "impact_hours", prints, [])
+    moved = 1e4 * abs(math.log(furthest / 100)) / 3
+    assert found["amihud_n"] == 11
+    assert found["amihud"] == pytest.approx(moved / 11)
+
+
 def test_where_a_book_and_a_quote_tell_of_one_moment_the_quote_counts(connection):
     quotes = [
         (SECOND, 99.0, 101.0, 1.0, 1.0, 0, False, False),

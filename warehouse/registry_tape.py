@@ -43,11 +43,15 @@ Rows = Sequence[Array]
 
 
 def read_prints(entries: "pa.StructArray") -> Prints:
-    """Prints by time, then by the venue's number, then by what they say: one order for one list."""
+    """Prints by time, then by the venue's number, then by what they say: one order for one list.
+
+    Of one moment without numbers a buyer's sweep rises and a seller's falls, so that the last fill
+    is the furthest.
+    """
     at, sequence, side, *measures, known = columns(entries)
     price, size, usd = map(numbers, measures)
     times, sign, known_us = map(whole, (at, side, known))
-    o = in_order(times, [usd, size, price, sign, whole(sequence)])
+    o = in_order(times, [usd, size, price, sign * price, sign, whole(sequence)])
     return Prints(times[o], sign[o], price[o], size[o], usd[o], known_us[o])
 
 
