@@ -322,6 +322,27 @@ def test_a_perpetual_at_a_constant_premium_hedges_all_but_the_depeg(marts):
     assert early["minimum_variance_ratio"].is_null().all()
 
 
+def test_a_rate_that_vanishes_in_a_depeg_is_no_move_of_spot():
+    lost_from = DEPEG_AT + timedelta(hours=2)
+    several = [
+        row
+        for row in carry_world.quotes()
+        if row["instrument_id"] in (SPOT, DERIBIT)
+        or (row["instrument_id"] == carry_world.PEG and row["snapshot_at"] < lost_from)
+    ]
+    with carry_world.world(several) as connection:
+        got = connection.sql("from effectiveness where window_days = 7 order by hour_at").pl()
+    last = got.row(-1, named=True)
+    assert last["changes_used"] == carry_world.HOURS - 2
+    # without a rate the loss of 2 % would be a change of 202 bps that the contract does not make
+    assert last["residual_vol_bps"] == pytest.approx(0, abs=1e-6)
+    assert "stablecoin_assumed" in last["quality_flags"]
+    assert (
+        "stablecoin_assumed"
+        not in got.filter(pl.col("hour_at") < lost_from)["quality_flags"].explode().to_list()
+    )
+
+
 def test_what_is_known_in_the_evening_is_what_was_built_in_the_evening(marts):
     with carry_world.world(list(carry_world.quotes()), as_of=EVENING) as then:
         for mart in MARTS:

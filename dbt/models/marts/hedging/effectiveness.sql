@@ -6,6 +6,7 @@ hours as (
         *,
         {{ step_number('snapshot_at', 3600) }} as hour_number,
         {{ has_flag('quality_flags', 'asynchronous') }} as is_asynchronous,
+        {{ has_flag('quality_flags', 'index_unlike_spot') }} as is_index_unlike_spot,
         {{ has_flag('quality_flags', 'assumed_availability') }} as is_availability_assumed
 
     from {{ ref('basis') }}
@@ -22,10 +23,11 @@ followed as (
 
     select
         *,
-        -- A change from one spot market to another, or between prices of two moments, is no move.
+        -- From one spot market to another, with and without a rate, or between two moments is no move.
         hour_number - lag(hour_number) over hour_by_hour = 1
         and spot_source = lag(spot_source) over hour_by_hour
         and coalesce(spot_instrument_id, '') = coalesce(lag(spot_instrument_id) over hour_by_hour, '')
+        and is_stablecoin_rate_assumed = lag(is_stablecoin_rate_assumed) over hour_by_hour
         and not is_asynchronous
         and not lag(is_asynchronous) over hour_by_hour as is_change,
         ln(spot_price / lag(spot_price) over hour_by_hour) as exposure_change,
@@ -87,6 +89,8 @@ joined as (
         followed.staleness_s as newest_age_s,
         followed.known_at,
         followed.is_availability_assumed,
+        followed.is_stablecoin_rate_assumed,
+        followed.is_index_unlike_spot,
         estimated.found.window_days,
         estimated.found.changes_used,
         estimated.found.correlation,
@@ -143,6 +147,8 @@ final as (
             hard_flags=[('minimum_variance_ratio is null', 'too_few_changes')],
             soft_flags=[
                 ('changes_used < 12 * window_days', 'short_window'),
+                ('is_stablecoin_rate_assumed', 'stablecoin_assumed'),
+                ('is_index_unlike_spot', 'index_unlike_spot'),
                 ('is_availability_assumed', 'assumed_availability'),
             ]
         ) }}
