@@ -125,3 +125,86 @@ def test_a_lost_settlement_leaves_the_hour_without_the_venue():
     assert alone["coverage_share"].to_list()[1:] == [0.5] * (alone.height - 1)
     assert set(alone["quality_grade"]) <= {"C", "D"}
     assert alone["spread_apr"].null_count() == alone.height
+
+
+def as_known(rates, until):
+    """Every carry mart over what was known by `until`, those rows alone that are from before it."""
+    known = rates.filter(pl.col("available_at") <= until)
+    built = world.built(known, world.HOURLY, stg_quotes=world.NO_QUOTES)
+    query = "from {} where available_at <= '{}' order by all"
+    marts = ("funding", "funding_anomalies", "funding_1h")
+    return {mart: built.sql(query.format(mart, until)).pl() for mart in marts}
+
+
+def late(rates, places, **delay):
+    """`rates` with those at `places` known only after a delay."""
+    told = pl.col("available_at")
+    held = pl.int_range(pl.len()).is_in(places)
+    return rates.with_columns(
+        available_at=pl.when(held).then(told + timedelta(**delay)).otherwise(told)
+    )
+
+
+@pytest.mark.parametrize("interval_s", [3_600, None])
+def test_a_settlement_that_comes_late_withholds_no_other(interval_s):
+    draw = np.random.default_rng(5)
+    rates = (1e-5 * draw.standard_normal(400)).tolist()
+    even = world.settled(rates, hours=1, interval_s=interval_s)
+    held = late(even, [100, 101, 130], days=8)
+    end = at("2027-01-01")
+    on_time, delayed = as_known(even, end), as_known(held, end)
+    lost = [even["event_at"][n] for n in (100, 101, 130)]
+    hours = "hour_at"
+    assert on_time["funding_1h"].height - delayed["funding_1h"].height <= 1
+    assert delayed["funding_1h"][hours].max() == on_time["funding_1h"][hours].max()
+    paid = delayed["funding"].sort("event_at")
+    by_flag = paid.filter(pl.col("quality_flags").list.contains("late_settlement"))
+    assert by_flag["event_at"].to_list() == lost
+    assert (paid["available_at"] == paid["rate_available_at"]).all()
+    assert paid["available_at"].to_list() == held["available_at"].to_list()
+    assert paid["accrued"][-1] == pytest.approx(sum(rates), abs=1e-15)
+    assert paid["accrued"][200] == pytest.approx(
+        sum(rates[:201]) - sum(rates[n] for n in (100, 101, 130)), abs=1e-15
+    )
+    assert paid["accrued_missing"].to_list()[-1] == on_time["funding"]["accrued_missing"][-1] == 0
+    assert [paid["accrued_missing"][n] for n in (99, 102, 129, 131, 200)] == [0, 2, 2, 3, 3]
+    told = delayed["funding_anomalies"]
+    assert told.filter(pl.col("rows_30d") > 30).height > 340
+
+
+@pytest.mark.parametrize("interval_s", [3_600, None])
+def test_what_came_late_changes_nothing_that_was_known_before_it(interval_s):
+    draw = np.random.default_rng(6)
+    even = world.settled(
+        (1e-5 * draw.standard_normal(300)).tolist(), hours=1, interval_s=interval_s
+    )
+    held = late(late(even, [90, 95, 96, 97, 140], days=3), [96, 150], hours=30)
+    whole = as_known(held, at("2027-01-01"))
+    for stop in ("2026-01-05 00:30", "2026-01-07 06:00", "2026-01-08 05:10", "2026-01-09 20:00"):
+        stopped = as_known(held, at(stop))
+        for mart, then in stopped.items():
+            past = whole[mart].filter(pl.col("available_at") <= at(stop))
+            assert then.height > 50
+            # Only a late row may wait for other late ones before it.
+            gone = (
+                then.join(past, on=then.columns[:4], how="anti")
+                if mart != "funding_1h"
+                else then[:0]
+            )
+            assert mart == "funding_anomalies" or gone.is_empty()
+            assert all("late_settlement" in flags for flags in gone["quality_flags"])
+            kept = then if gone.is_empty() else then.join(gone, on=then.columns[:4], how="anti")
+            assert past.equals(kept), (mart, stop)
+
+
+def test_a_repeated_row_that_comes_late_withholds_its_own_settlement_alone():
+    once = world.settled([1e-5] * 60, hours=1, interval_s=3_600)
+    again = late(
+        once[[20]].with_columns(pl.col("event_at") + timedelta(milliseconds=7)), [0], days=8
+    )
+    paid = as_known(pl.concat([once, again]), at("2027-01-01"))
+    rows = paid["funding"].sort("event_at")
+    moved = rows.filter(pl.col("available_at") > pl.col("rate_available_at"))
+    assert moved["event_at"].to_list() == [once["event_at"][20]]
+    assert moved["repeated_rows"].to_list() == [1]
+    assert paid["funding_1h"].equals(as_known(once, at("2027-01-01"))["funding_1h"])

@@ -12,7 +12,7 @@ settled as (
         funding.venue,
         funding.underlying,
         funding.instrument_id,
-        {{ plus_seconds(bin_end('funding.available_at', 3600), '3600 * later.n') }} as hour_end_at,
+        {{ plus_seconds(bin_end('funding.rate_available_at', 3600), '3600 * later.n') }} as hour_end_at,
         'settled' as rate_kind,
         2 as preference,
         funding.event_at,

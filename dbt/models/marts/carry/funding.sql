@@ -220,6 +220,7 @@ select
     end as is_capped,
     predicted_minus_settled,
     case when predicted_minus_settled is not null then 3600e0 end as prediction_lead_s,
+    rate_available_at,
     available_at,
     {{ quality(
         'event_at',
@@ -234,6 +235,7 @@ select
             ('gap_s < interval_s - 60', 'early_settlement'),
             ('interval_s <> earlier_interval_s', 'interval_changed'),
             ('repeated_rows > 0', 'repeated_row'),
+            ('is_late', 'late_settlement'),
             ('is_interval_inferred and interval_s is not null', 'interval_inferred'),
             ('is_availability_assumed', 'assumed_availability'),
         ]

@@ -5,7 +5,8 @@ settlements as (
     select
         funding.*,
         {{ step_number(plus_seconds('funding.event_at', 30), 60) }} * 60 as at_s,
-        formulas.rate_step * 28800 / funding.interval_s as step_8h
+        formulas.rate_step * 28800 / funding.interval_s as step_8h,
+        {{ has_flag('funding.quality_flags', 'late_settlement') }} as is_late
 
     from {{ ref('funding') }} as funding
 
@@ -24,10 +25,13 @@ settlements as (
 
 ),
 
+-- What came in order is compared with what came in order and so with what was known; what came late,
+-- with others that did.
 judged as (
 
     select
         instrument_id,
+        is_late,
         {{ exploded(
             'funding_anomalies('
             ~ list_of('at_s', 'at_s') ~ ', '
@@ -38,7 +42,7 @@ judged as (
 
     from settlements
 
-    group by instrument_id
+    group by instrument_id, is_late
 
 ),
 
@@ -50,7 +54,7 @@ signed as (
         at_s,
         case when rate > 0 then 1 else -1 end as sign,
         lag(case when rate > 0 then 1 else -1 end) over (
-            partition by instrument_id
+            partition by instrument_id, is_late
             order by at_s asc nulls last
         ) as earlier_sign
 
@@ -76,7 +80,12 @@ compared as (
         judged.judgement.is_watching,
         judged.judgement.shift_direction,
         {{ instant_of('judged.judgement.onset_s * 1000000') }} as shift_started_at,
-        signed.sign <> signed.earlier_sign as has_flipped
+        signed.sign <> signed.earlier_sign as has_flipped,
+        max(settlements.rate_available_at) over (
+            partition by settlements.instrument_id, settlements.is_late
+            order by settlements.at_s asc nulls last
+            rows between unbounded preceding and current row
+        ) as history_available_at
 
     from settlements
 
@@ -89,6 +98,16 @@ compared as (
         on
             settlements.instrument_id = signed.instrument_id
             and settlements.at_s = signed.at_s
+
+),
+
+dated as (
+
+    select
+        *,
+        greatest(available_at, history_available_at) as usable_at
+
+    from compared
 
 )
 
@@ -123,7 +142,7 @@ select
     end as change_point,
     compared.shift_started_at,
     compared.limit_kind,
-    compared.available_at,
+    compared.usable_at as available_at,
     {{ quality(
         'compared.event_at',
         'compared.event_at',
@@ -132,16 +151,17 @@ select
         soft_flags=[
             ('compared.rows_30d < 30', 'too_few_rows'),
             (has_flag('compared.quality_flags', 'missing_settlement'), 'missing_settlement'),
+            ('compared.is_late', 'late_settlement'),
             (has_flag('compared.quality_flags', 'interval_inferred'), 'interval_inferred'),
             (has_flag('compared.quality_flags', 'assumed_availability'), 'assumed_availability'),
         ]
     ) }}
 
-from compared
+from dated as compared
 
 left join {{ ref('funding_rules') }} as rules
     on
         compared.event_at >= rules.valid_from
         and compared.event_at < rules.valid_to
 
-where compared.available_at <= {{ as_of() }}
+where compared.usable_at <= {{ as_of() }}
