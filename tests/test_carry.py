@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import carry_world
+import duck_sql
 import numpy as np
 import polars as pl
 import pytest
@@ -150,6 +151,57 @@ def test_an_expired_future_is_gone_and_one_within_a_day_is_not_annualised(marts)
         assert last == min(EXPIRIES[instrument] - carry_world.STEP, MARKS[-1])
     for tenor, simple in got.select("tenor_days", "basis_simple").iter_rows():
         assert (simple is None) == (tenor < 1)
+
+
+def test_the_noise_of_price_makes_no_entry_in_a_futures_last_days():
+    """Thirty days at 5 % a year with an error of 2 bps of price, then a mispricing of 20."""
+    generator = np.random.default_rng(11)
+    expires_at = carry_world.START + timedelta(days=32)
+    times = [carry_world.START + timedelta(hours=n) for n in range(31 * 24)]
+    days = np.array([(expires_at - at) / timedelta(days=1) for at in times])
+    mid = 100 * (1 + 0.05 * days / 365 + 2e-4 * generator.normal(size=days.size))
+    mid[-1] += 0.2
+    frames = {
+        "int_basis_quotes": pl.DataFrame(
+            {
+                "venue": "v",
+                "underlying": "X",
+                "instrument_id": "v:X/USD:X-260402",
+                "snapshot_at": times,
+                "kind": "future",
+                "contract_type": "inverse",
+                "base": "X",
+                "quote": "USD",
+                "expires_at": expires_at,
+                "available_at": times,
+                "is_availability_assumed": False,
+                "mid_price": mid,
+                "mark_price": pl.Series([None] * len(times), dtype=pl.Float64),
+                "last_price": pl.Series([None] * len(times), dtype=pl.Float64),
+                "index_price": 100.0,
+                "half_spread_bps": 1.0,
+                **dict.fromkeys(("mid_at", "mark_at", "last_at", "index_at"), times),
+            }
+        ),
+        "int_basis_trades": pl.DataFrame(schema=carry_world.TRADES),
+    }
+    seeds = ("quote_assets", "basis_rules")
+    models = ("int_spot_prices", "int_stablecoin_rates", "basis")
+    with duck_sql.world(frames, seeds, models) as connection:
+        got = connection.sql("from basis order by snapshot_at").pl()
+    last = got.filter(pl.col("tenor_days") < 4)
+    calm = last[:-1]["z_30d"].abs()
+    assert calm.len() > 60
+    assert (calm >= 2).mean() < 0.12  # of a normal error 4.6 %
+    assert calm.max() > 1
+    row = last.row(-1, named=True)
+    assert row["z_30d"] == pytest.approx(10, abs=2.5)
+    assert row["entry_exit_flag"] == "enter_short_derivative"
+    # a band and a basis of it are in one unit
+    assert row["entry_low"] < 0.05 < row["entry_high"] < row["basis_simple"]
+    width = (row["entry_high"] - row["entry_low"]) / 4 * row["tenor_days"] / 365
+    assert width == pytest.approx(2e-4, rel=0.15)
+    assert got["z_30d"].is_null().to_list() == [True] * 30 + [False] * (got.height - 30)
 
 
 # ---- curve and rolls

@@ -416,16 +416,17 @@ annualised as (
 
 ),
 
+-- Price errs by as many basis points a day before expiry as three months before; a rate does not. So a future's
+-- basis is set against the past's straight line to nothing at expiry, a perpetual's against its mean.
 compared as (
 
     select
         *,
-        -- Annualised, a future's basis does not shrink merely because it ages; in basis points both.
-        case when kind = 'perp' then 1 else 10000 end as unit_bps,
-        case
-            when kind = 'perp' and abs(basis_bps) < 1e8 then basis_bps
-            when kind <> 'perp' and abs(basis_simple) < 1e4 then 10000 * basis_simple
-        end as compared_bps
+        case when kind = 'perp' then 1 else tenor_days end as weight,
+        -- From what is compared to what the bands are told in.
+        case when kind = 'perp' then cast(1 as double) else 365 / (10000 * tenor_days) end as unit,
+        case when abs(basis_bps) < 1e8 and (kind = 'perp' or tenor_days >= 1) then basis_bps end
+            as compared_bps
 
     from annualised
 
@@ -437,7 +438,9 @@ remembered as (
     select
         *,
         count(compared_bps) over month_before as past_rows,
-        cast(sum({{ exact('compared_bps') }}) over month_before as double) as past_sum,
+        cast(sum({{ exact('compared_bps * weight') }}) over month_before as double) as past_products,
+        cast(sum(case when compared_bps is not null then {{ exact('weight * weight') }} end) over month_before as double)
+            as past_weights,
         cast(sum({{ exact('compared_bps * compared_bps') }}) over month_before as double) as past_squares,
         max(available_at) over month_before as past_available_at
 
@@ -455,9 +458,11 @@ averaged as (
 
     select
         *,
-        past_sum / nullif(past_rows, 0) as past_mean,
-        sqrt(greatest(past_squares - past_sum * past_sum / nullif(past_rows, 0), 0) / nullif(past_rows - 1, 0))
-            as past_deviation
+        weight * past_products / nullif(past_weights, 0) as expected_bps,
+        sqrt(
+            greatest(past_squares - past_products * past_products / nullif(past_weights, 0), 0)
+            / nullif(past_rows - 1, 0)
+        ) as past_deviation
 
     from remembered
 
@@ -468,7 +473,9 @@ judged as (
     select
         *,
         -- A basis that never moved has no scale to measure by.
-        past_rows >= 30 and past_deviation > 1e-6 * greatest(abs(past_mean), 1) as has_past
+        past_rows >= 30
+        and compared_bps is not null
+        and past_deviation > 1e-6 * greatest(abs(expected_bps), 1) as has_past
 
     from averaged
 
@@ -478,7 +485,7 @@ scored as (
 
     select
         *,
-        case when has_past then (compared_bps - past_mean) / past_deviation end as z_30d
+        case when has_past then (compared_bps - expected_bps) / past_deviation end as z_30d
 
     from judged
 
@@ -513,10 +520,10 @@ final as (
         basis_log,
         basis_compound,
         z_30d,
-        case when has_past then (past_mean + entry_z * past_deviation) / unit_bps end as entry_high,
-        case when has_past then (past_mean - entry_z * past_deviation) / unit_bps end as entry_low,
-        case when has_past then (past_mean + exit_z * past_deviation) / unit_bps end as exit_high,
-        case when has_past then (past_mean - exit_z * past_deviation) / unit_bps end as exit_low,
+        case when has_past then unit * (expected_bps + entry_z * past_deviation) end as entry_high,
+        case when has_past then unit * (expected_bps - entry_z * past_deviation) end as entry_low,
+        case when has_past then unit * (expected_bps + exit_z * past_deviation) end as exit_high,
+        case when has_past then unit * (expected_bps - exit_z * past_deviation) end as exit_low,
         case
             when z_30d >= entry_z then 'enter_short_derivative'
             when z_30d <= -entry_z then 'enter_long_derivative'
