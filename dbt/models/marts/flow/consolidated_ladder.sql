@@ -2,12 +2,16 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='snapshot_at',
+    meta={'reads_day_before': true},
 ) }}
+
+{# A book takes part for so long, after midnight too. #}
+{% set carried_s = 5 %}
 
 with
 
 -- Spot with spot, perpetuals with perpetuals, all that is quoted in dollars; a book without a
--- middle or a fee that is not known cannot be compared.
+-- middle cannot be compared.
 offers as (
 
     select
@@ -16,6 +20,7 @@ offers as (
         books.instrument_id,
         books.snapshot_at,
         books.quoted_at,
+        books.stood_at,
         books.available_at,
         books.is_availability_assumed,
         books.levels,
@@ -29,14 +34,14 @@ offers as (
         ) as lot,
         fees.taker_bps
 
-    from {{ ref('int_books') }} as books
+    from {{ uncut(ref('int_books')) }} as books
 
-    inner join {{ ref('int_book_depths') }} as depths
+    inner join {{ uncut(ref('int_book_depths')) }} as depths
         on
             books.instrument_id = depths.instrument_id
             and books.snapshot_at = depths.snapshot_at
 
-    inner join {{ ref('fees') }} as fees
+    left join {{ ref('fees') }} as fees
         on
             books.venue = fees.venue
             and books.kind = fees.kind
@@ -49,17 +54,30 @@ offers as (
         books.kind in ('spot', 'perp')
         and books.is_dollar
         and depths.book_status = 'ok'
+        and {{ in_batch_or_day_before('books.day_at') }}
+        and (
+            {{ in_batch('books.snapshot_at') }}
+            or {{ in_batch(plus_seconds('books.snapshot_at', carried_s)) }}
+        )
+        and (
+            {{ in_batch('depths.snapshot_at') }}
+            or {{ in_batch(plus_seconds('depths.snapshot_at', carried_s)) }}
+        )
 
 ),
 
 members as (
 
-    select distinct
+    select
         underlying,
         kind,
-        instrument_id
+        instrument_id,
+        min(snapshot_at) as first_at,
+        min(available_at) as first_known_at
 
     from offers
+
+    group by underlying, kind, instrument_id
 
 ),
 
@@ -72,8 +90,11 @@ instants as (
 
     from offers
 
+    where taker_bps is not null and {{ in_batch('snapshot_at') }}
+
 ),
 
+-- Whoever has had a book by then, for that one is yet to come cannot be known.
 asked as (
 
     select
@@ -81,9 +102,7 @@ asked as (
         instants.kind,
         instants.snapshot_at,
         members.instrument_id,
-        count(*) over (
-            partition by instants.underlying, instants.kind, instants.snapshot_at
-        ) as asked_count
+        members.first_known_at <= instants.snapshot_at as is_known
 
     from instants
 
@@ -91,6 +110,7 @@ asked as (
         on
             instants.underlying = members.underlying
             and instants.kind = members.kind
+            and instants.snapshot_at >= members.first_at
 
 ),
 
@@ -101,8 +121,8 @@ found as (
         asked.kind,
         asked.snapshot_at,
         asked.instrument_id,
-        asked.asked_count,
-        offers.snapshot_at as book_at,
+        asked.is_known,
+        offers.stood_at,
         coalesce(offers.quoted_at, offers.snapshot_at) as quoted_at,
         offers.available_at,
         offers.is_availability_assumed,
@@ -112,7 +132,7 @@ found as (
         offers.mid_price,
         offers.lot,
         offers.taker_bps,
-        {{ seconds_between('offers.snapshot_at', 'asked.snapshot_at') }} <= 5 as is_fresh
+        {{ seconds_between('offers.snapshot_at', 'asked.snapshot_at') }} <= {{ carried_s }} as is_fresh
 
     from asked
 
@@ -122,17 +142,32 @@ found as (
 
 ),
 
+judged as (
+
+    select
+        *,
+        max(case when is_known and not is_fresh then 1 else 0 end) over alike = 1 as is_book_missing,
+        max(case when is_fresh and taker_bps is null then 1 else 0 end) over alike = 1 as is_fee_unknown
+
+    from found
+
+    window alike as (partition by underlying, kind, snapshot_at)
+
+),
+
 combined as (
 
     select
         underlying,
         kind,
         snapshot_at,
+        is_book_missing,
+        is_fee_unknown,
         {{ exact_sum('mid_price') }} / count(*) as reference_price,
-        count(*) < max(asked_count) as is_book_missing,
         max(case when is_lot_unknown then 1 else 0 end) = 1 as is_lot_unknown,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
-        min(book_at) as oldest_book_at,
+        -- Books of one instant of the grid were asked for one after the other.
+        {{ seconds_between('min(stood_at)', 'greatest(snapshot_at, max(stood_at))') }} as oldest_book_age_s,
         min(quoted_at) as oldest_quoted_at,
         greatest(snapshot_at, max(available_at)) as available_at,
         {{ list_of('instrument_id', 'instrument_id') }} as instrument_ids,
@@ -141,11 +176,11 @@ combined as (
         {{ list_of('is_inverse', 'instrument_id') }} as is_inverse,
         {{ list_of('taker_bps', 'instrument_id') }} as taker_bps
 
-    from found
+    from judged
 
-    where is_fresh
+    where is_fresh and taker_bps is not null
 
-    group by underlying, kind, snapshot_at
+    group by underlying, kind, snapshot_at, is_book_missing, is_fee_unknown
 
 ),
 
@@ -157,9 +192,10 @@ rungs as (
         snapshot_at,
         reference_price,
         is_book_missing,
+        is_fee_unknown,
         is_lot_unknown,
         is_availability_assumed,
-        oldest_book_at,
+        oldest_book_age_s,
         oldest_quoted_at,
         available_at,
         instrument_ids,
@@ -190,7 +226,7 @@ select
     rung.best_single as best_single_instrument_id,
     rung.best_single_cost_bps,
     rung.gap_bps,
-    {{ seconds_between('oldest_book_at', 'snapshot_at') }} as oldest_book_age_s,
+    oldest_book_age_s,
     available_at,
     {{ quality(
         'snapshot_at',
@@ -198,6 +234,8 @@ select
         'null',
         soft_flags=[
             ('is_book_missing', 'book_missing'),
+            ('is_fee_unknown', 'fee_unknown'),
+            ('oldest_book_age_s > ' ~ carried_s, 'books_apart'),
             ('is_lot_unknown', 'unknown_lot'),
             ('is_availability_assumed', 'assumed_availability'),
         ]
