@@ -191,7 +191,9 @@ def funding() -> pl.DataFrame:
                     # every third settlement pays a tenth
                     "rate": rate * (0.1 if (n * interval_h // 8) % 3 == 0 else 1.0),
                     "interval_s": 3600 * interval_h,
+                    "rate_available_at": at + timedelta(seconds=15),
                     "available_at": at + timedelta(seconds=15),
+                    "quality_flags": ["missing_settlement"] if n == 9 else [],
                 }
             )
     return pl.DataFrame(rows).sort("instrument_id", "event_at")

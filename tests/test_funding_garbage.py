@@ -208,3 +208,31 @@ def test_a_repeated_row_that_comes_late_withholds_its_own_settlement_alone():
     assert moved["event_at"].to_list() == [once["event_at"][20]]
     assert moved["repeated_rows"].to_list() == [1]
     assert paid["funding_1h"].equals(as_known(once, at("2027-01-01"))["funding_1h"])
+
+
+def quantiles(rates, until):
+    """What a position received in a quarter, of what was known by `until`."""
+    known = rates.filter(pl.col("available_at") <= until)
+    built = world.built(known, ("int_settlements", "funding", "int_carry_funding"))
+    query = f"from int_carry_funding where available_at <= '{until}' order by available_at"
+    return built.sql(query).pl()
+
+
+def test_quantiles_of_carry_hold_what_was_known_and_no_contradicted_block():
+    once = world.settled([1e-4 + 1e-6 * n for n in range(60)], interval_s=28_800)
+    twice = once[[30]].with_columns(
+        pl.col("event_at", "available_at") + timedelta(milliseconds=7), rate=pl.lit(0.2)
+    )
+    held = pl.concat([late(once, [20], days=8), late(twice, [0], days=4)])
+    whole = quantiles(held, at("2027-01-01"))
+    # The late one is missed until its eight days are over, the doubled one from its four days on.
+    count = dict(whole.select("block_end_at", "blocks_known").iter_rows())
+    ends = once["event_at"].to_list()
+    assert [count[ends[n]] for n in (19, 21, 41, 43, 45, 59)] == [20, 21, 41, 42, 45, 59]
+    assert whole["block_end_at"].is_sorted()
+    for n in (25, 35, 43, 50):
+        stop = ends[n] + timedelta(hours=1)
+        assert whole.filter(pl.col("available_at") <= stop).equals(quantiles(held, stop))
+    rates = once["rate"].to_list()
+    kept = [rate for n, rate in enumerate(rates) if n != 30]
+    assert whole["apr_p50"][-1] == pytest.approx(float(np.median(kept)) * 3 * 365)

@@ -10,7 +10,9 @@ blocks as (
         {{ bin_end(plus_seconds('event_at', -60), 28800) }} as block_end_at,
         sum(rate) * 31536000e0 / sum(interval_s) as apr,
         sum(interval_s) as covered_s,
-        max(available_at) as available_at
+        max(rate_available_at) as available_at,
+        min(case when {{ has_flag('quality_flags', 'contradicted_rate') }} then available_at end)
+            as contradicted_at
 
     from {{ ref('funding') }}
 
@@ -23,7 +25,14 @@ blocks as (
 whole as (
 
     -- With a settlement lost or doubled a block's mean is of another stretch of time.
-    select *
+    select
+        venue,
+        underlying,
+        instrument_id,
+        block_end_at,
+        apr,
+        available_at,
+        contradicted_at
 
     from blocks
 
@@ -38,7 +47,8 @@ received as (
         '' as long_id,
         block_end_at,
         apr,
-        available_at
+        available_at,
+        contradicted_at
 
     from whole
 
@@ -49,7 +59,8 @@ received as (
         second_leg.instrument_id as long_id,
         first_leg.block_end_at,
         first_leg.apr - second_leg.apr as apr,
-        greatest(first_leg.available_at, second_leg.available_at) as available_at
+        greatest(first_leg.available_at, second_leg.available_at) as available_at,
+        least(first_leg.contradicted_at, second_leg.contradicted_at) as contradicted_at
 
     from whole as first_leg
 
@@ -62,51 +73,56 @@ received as (
 
 ),
 
-remembered as (
+arrivals as (
 
     select
         short_id,
         long_id,
-        block_end_at,
-        count(*) over quarter as blocks_known,
-        {{ quantile('apr', 0.05) }} over quarter as apr_p05,
-        {{ quantile('apr', 0.5) }} over quarter as apr_p50,
-        {{ quantile('apr', 0.95) }} over quarter as apr_p95,
-        max(available_at) over quarter as available_at
+        available_at,
+        max(block_end_at) as block_end_at
 
     from received
 
-    window quarter as (
-        partition by short_id, long_id
-        order by block_end_at asc nulls last
-        range between interval '90 days' preceding and current row
-    )
+    group by short_id, long_id, available_at
 
 ),
 
-ranked as (
+moments as (
 
     select
-        *,
-        row_number() over (
-            partition by short_id, long_id, available_at
-            order by block_end_at desc nulls last
-        ) as place
+        short_id,
+        long_id,
+        available_at,
+        max(block_end_at) over (
+            partition by short_id, long_id
+            order by available_at asc nulls last
+            rows between unbounded preceding and current row
+        ) as block_end_at
 
-    from remembered
+    from arrivals
 
 )
 
+-- A block that came late, or was found to be told twice, changes nothing that was known before.
 select
-    short_id,
-    long_id,
-    block_end_at,
-    blocks_known,
-    apr_p05,
-    apr_p50,
-    apr_p95,
-    available_at
+    moments.short_id,
+    moments.long_id,
+    moments.block_end_at,
+    count(*) as blocks_known,
+    {{ quantile('received.apr', 0.05) }} as apr_p05,
+    {{ quantile('received.apr', 0.5) }} as apr_p50,
+    {{ quantile('received.apr', 0.95) }} as apr_p95,
+    moments.available_at
 
-from ranked
+from moments
 
-where place = 1
+inner join received
+    on
+        moments.short_id = received.short_id
+        and moments.long_id = received.long_id
+        and moments.available_at >= received.available_at
+        and coalesce(moments.available_at < received.contradicted_at, true)
+        and moments.block_end_at >= received.block_end_at
+        and {{ plus_seconds('moments.block_end_at', -7776000) }} <= received.block_end_at
+
+group by moments.short_id, moments.long_id, moments.block_end_at, moments.available_at
