@@ -80,6 +80,19 @@ def test_the_quote_before_the_period_makes_its_first_minute_whole():
     assert found.depth.tolist() == [6]
 
 
+@pytest.mark.parametrize(("silence", "is_whole"), [(60, True), (61, False), (7200, False)])
+def test_a_quote_after_a_silent_hole_of_the_stream_is_no_change(silence, is_whole):
+    """Each of its quotes says that every update is there; none says that the stream was down."""
+    after = 10 + silence
+    told = tapes.quotes(
+        (5, 99, 101), (10, 99, 101), (after, 50, 52), (after + 1, 50, 52), is_every_update=True
+    )
+    found = imbalance.minutes(told, 0, 200 * MINUTE)
+    assert found.minute.tolist() == [0, after // 60]
+    assert found.unrecorded.tolist() == [1, not is_whole]
+    assert np.isnan(found.imbalance[1]) != is_whole
+
+
 def test_a_missing_side_has_no_imbalance_and_a_crossed_book_counts_as_it_is():
     one_sided = [(1, 1, 2, 1), (1, 1, NAN, 1), (1, 1, 2, 1)]
     rows_of = [(59 + i, b, a) for i, (b, _, a, _) in enumerate(one_sided)]

@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Sides = tuple[Floats, Floats, Floats, Floats]  # bid, its size, ask, its size
 
+# A live best quote changes many times a minute: a stream that was silent for longer had a hole, and
+# what its first quote afterwards adds up is not one change.
+LONGEST_SILENCE_US = MINUTE_US
+
 UPDATES, UNRECORDED, ONE_SIDED, CROSSED, NEWEST, KNOWN = 0, 1, 2, 3, 4, 5
 
 
@@ -28,8 +32,8 @@ class Imbalances:
     """One entry per minute with quotes; `minute` counts from 1970.
 
     `imbalance` and `depth`, the mean size at one best quote, are in base coins and NaN in a minute
-    with an update before which changes are `unrecorded` (the first one of all, too) or next to a
-    `one_sided` one. `crossed` ones count as they are.
+    with an update before which changes are `unrecorded` (the first one of all and one after more
+    than a minute of silence, too) or next to a `one_sided` one. `crossed` ones count as they are.
     """
 
     minute: Integers
@@ -102,7 +106,8 @@ def _minutes(
         n[NEWEST] = at[i]
         n[KNOWN] = max(n[KNOWN], known[i])
         n[CROSSED] += bid[i] > ask[i]
-        n[UNRECORDED] += i == 0 or not is_every[i]
+        is_silent = i == 0 or at[i] - at[i - 1] > LONGEST_SILENCE_US
+        n[UNRECORDED] += is_silent or not is_every[i]
         change = _change(sides, i) if i > 0 else math.nan
         n[ONE_SIDED] += i > 0 and math.isnan(change)
         s[0] += change
