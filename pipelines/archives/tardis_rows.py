@@ -6,6 +6,7 @@ instruments, and adds the columns of the tables it fills.
 
 import polars as pl
 
+from expectations.gate import ROW_NUMBER
 from warehouse.contract import FUNDING, INSTANT, OPTION_QUOTES, QUOTES, TRADES
 
 Tables = dict[str, pl.DataFrame]
@@ -33,7 +34,14 @@ def trades(rows: pl.DataFrame) -> Tables:
 
 
 def quotes(rows: pl.DataFrame) -> Tables:
-    """Best bid and ask at each change: Tardis rebuilds the book, and records every one."""
+    """Best bid and ask at each change: Tardis rebuilds the book, and records every one.
+
+    Of several changes of one stamp the last is kept, so that one is missing before it. Whether the
+    rows before these had the stamp of the first ones is not known: an instrument's first row is
+    taken for one that follows a missing change.
+    """
+    stamp = pl.struct("instrument_id", "stamped_at")
+    is_first = pl.col("instrument_id").is_first_distinct() & (pl.col(ROW_NUMBER) > 1)
     return {
         QUOTES.name: rows.with_columns(
             snapshot_at="stamped_at",
@@ -41,7 +49,7 @@ def quotes(rows: pl.DataFrame) -> Tables:
             bid_quantity_base=_quoted("bid"),
             ask_price=_known("ask_price"),
             ask_quantity_base=_quoted("ask"),
-            is_every_update=pl.lit(True),
+            is_every_update=~(stamp.is_duplicated() | is_first),
         )
     }
 

@@ -1,5 +1,6 @@
 """Tardis' files: units by venue, empty cells, zeros that mean none, symbols that must agree."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from archive_files import CHAIN_HEADER, DAY, ms, option_row
 
 from pipelines.archives import opening, tardis
 from pipelines.archives.base import SourceRefused
+from pipelines.ingest import import_paths
+from warehouse import lake
+from warehouse.location import Location
 
 TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
 QUOTES = "exchange,symbol,timestamp,local_timestamp,ask_amount,ask_price,bid_price,bid_amount"
@@ -105,7 +109,7 @@ def test_a_perpetual_in_a_futures_file_is_a_perpetual(tmp_path):
 def test_a_quote_of_zero_or_nothing_is_none(tmp_path):
     lines = [
         f"deribit,BTC-PERPETUAL,{AT},{AT},10,60000,0,20",
-        f"deribit,BTC-PERPETUAL,{AT},{AT},,,60000,600",
+        f"deribit,BTC-PERPETUAL,{LATER},{LATER},,,60000,600",
     ]
     first, second = rows(archive_files.tardis(tmp_path, "quotes", QUOTES, lines))
     assert (first["bid_price"], first["bid_quantity_base"]) == (None, None)
@@ -113,6 +117,45 @@ def test_a_quote_of_zero_or_nothing_is_none(tmp_path):
     assert (second["ask_price"], second["ask_quantity_base"]) == (None, None)
     assert second["bid_quantity_base"] == 0.01
     assert [row["is_every_update"] for row in (first, second)] == [True, True]
+
+
+def test_a_change_that_another_of_its_stamp_replaces_is_missing_before_the_one_that_stays(tmp_path):
+    stamps = [AT, AT + 1_000, AT + 1_000, AT + 2_000, AT + 1_000]
+    lines = [
+        f"deribit,BTC-PERPETUAL,{at},{LATER + n},10,60001,{60_000 - n},20"
+        for n, at in enumerate(stamps)
+    ]
+    path = archive_files.tardis(tmp_path, "quotes", QUOTES, lines)
+    found = [(row["bid_price"], row["is_every_update"]) for row in rows(path)]
+    assert found == [
+        (60_000, True),
+        (59_999, False),
+        (59_998, False),
+        (59_997, True),
+        (59_996, False),
+    ]
+    location = Location(tmp_path / "data")
+    import_paths(location, [path], clock=archive_files.clock)
+    kept = lake.scan(location, "quotes").sort("snapshot_at").collect()
+    assert kept.select("bid_price", "is_every_update").rows() == [
+        (60_000, True),
+        (59_996, False),
+        (59_997, True),
+    ]
+
+
+def test_a_change_at_the_begin_of_a_chunk_may_follow_one_of_its_stamp(tmp_path):
+    lines = [
+        f"deribit,{symbol},{AT + n // 3},{LATER},10,60001,60000,20"
+        for n, symbol in enumerate(["BTC-PERPETUAL", "BTC-PERPETUAL", "ETH-PERPETUAL"] * 2)
+    ]
+    path = archive_files.tardis(tmp_path, "quotes", QUOTES, [*lines[1:3], *lines[3:]])
+    feed = tardis.recognise(path)
+    (whole,) = opening.lines(path, feed.layout)
+    later = feed.decode(replace(whole, first_row=100)).rows["quotes"]
+    assert later["is_every_update"].to_list() == [False, False, False, False, True]
+    first = feed.decode(whole).rows["quotes"]
+    assert first["is_every_update"].to_list() == [True, False, False, False, True]
 
 
 def test_a_ticker_gives_states_and_the_rate_in_force_when_it_changes(tmp_path):
