@@ -421,6 +421,30 @@ def test_a_late_row_moves_what_rests_on_it():
     scored = got.filter(pl.col("entry_high").is_not_null())
     assert isinstance(scored["available_at"].min(), datetime)
     assert scored.filter(pl.col("available_at") < late).is_empty()
+    # the prices of later marks were known at once
+    own = scored.filter(pl.col("snapshot_at") > MARKS[3])
+    assert own.height > 0
+    assert (own["prices_available_at"] < late).all()
+
+
+def test_late_quotes_of_the_past_hold_no_later_curve_roll_or_hedge_back():
+    late = NOON + timedelta(days=2)
+    with carry_world.world(
+        [
+            row | ({"available_at": late} if row["snapshot_at"] < MARKS[1] else {})
+            for row in carry_world.quotes()
+            if row["snapshot_at"] < NOON
+        ]
+    ) as connection:
+        for mart, at in (
+            ("basis_curve", "snapshot_at"),
+            ("roll_calendar", "snapshot_at"),
+            ("effectiveness", "hour_at"),
+        ):
+            query = f"select available_at from {mart} where {at} > timestamp '{MARKS[2]}'"
+            known_at = connection.sql(query).pl()["available_at"]
+            assert known_at.len() > 0
+            assert (known_at < late).all(), mart
 
 
 # ---- pictures

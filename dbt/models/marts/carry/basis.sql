@@ -530,6 +530,7 @@ final as (
             when abs(z_30d) <= exit_z then 'exit'
             when z_30d is not null then 'none'
         end as entry_exit_flag,
+        available_at as prices_available_at,
         case
             when has_past then greatest(available_at, past_available_at)
             else available_at

@@ -32,7 +32,7 @@ curves as (
         max(case when is_stablecoin_rate_assumed then 1 else 0 end) = 1 as is_stablecoin_rate_assumed,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
         min(staleness_s) as newest_age_s,
-        max(available_at) as available_at
+        max(prices_available_at) as available_at
 
     from contracts
 

@@ -21,7 +21,7 @@ followed as (
         lead(price) over expiries as next_price,
         lead(half_spread_bps) over expiries as next_half_spread_bps,
         lead(price_age_s) over expiries as next_price_age_s,
-        lead(available_at) over expiries as next_available_at,
+        lead(prices_available_at) over expiries as next_available_at,
         lead(is_availability_assumed) over expiries as is_next_availability_assumed
 
     from futures
@@ -87,7 +87,7 @@ final as (
         next_half_spread_bps,
         roll_cost_bps,
         case when gained_days > 0 then roll_cost_bps / 10000 * 365 / gained_days end as roll_cost_rate,
-        greatest(available_at, coalesce(next_available_at, available_at)) as available_at,
+        greatest(prices_available_at, coalesce(next_available_at, prices_available_at)) as available_at,
         {{ quality(
             'snapshot_at',
             plus_seconds('snapshot_at', '-least(price_age_s, coalesce(next_price_age_s, price_age_s))'),

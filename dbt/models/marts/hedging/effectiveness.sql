@@ -32,7 +32,7 @@ followed as (
         and not lag(is_asynchronous) over hour_by_hour as is_change,
         ln(spot_price / lag(spot_price) over hour_by_hour) as exposure_change,
         ln(price / lag(price) over hour_by_hour) as hedge_change,
-        max(available_at) over month as known_at
+        max(prices_available_at) over month as known_at
 
     from hours
 
