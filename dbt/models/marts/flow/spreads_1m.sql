@@ -70,7 +70,8 @@ met as (
         bars.coverage_share,
         bars.trade_count is not null and bars.coverage_share is null as is_unproven,
         coalesce({{ has_flag('bars.quality_flags', 'assumed_availability') }}, false) as is_assumed,
-        {{ seconds_between('depths.snapshot_at', 'timed.minute_end_at') }} as depth_age_s,
+        bars.available_at as bars_available_at,
+        {{ seconds_between('depths.stood_at', 'timed.minute_end_at') }} as depth_age_s,
         depths.available_at as depth_available_at,
         depths.depth_bid_5bps_usd,
         depths.depth_bid_10bps_usd,
@@ -81,8 +82,7 @@ met as (
         depths.depth_ask_10bps_usd,
         depths.depth_ask_25bps_usd,
         depths.depth_ask_50bps_usd,
-        depths.depth_ask_100bps_usd,
-        depths.snapshot_at as depth_at
+        depths.depth_ask_100bps_usd
 
     from timed
 
@@ -91,7 +91,7 @@ met as (
             timed.instrument_id = bars.instrument_id
             and timed.minute_at = bars.minute_at
 
-    {{ asof_left_join('depths', 'depths', ['instrument_id'], 'timed', 'minute_end_at', 'snapshot_at') }}
+    {{ asof_left_join('depths', 'depths', ['instrument_id'], 'timed', 'minute_end_at', 'stood_at') }}
 
 ),
 
@@ -155,6 +155,7 @@ final as (
         greatest(
             closes_at,
             inputs_available_at,
+            coalesce(bars_available_at, closes_at),
             coalesce(case when is_depth_recent then depth_available_at end, closes_at)
         ) as available_at,
         {{ quality(
