@@ -20,8 +20,8 @@ instruments as (
         underlying,
         instrument_id,
         {{ micros(day_of('min(event_at)')) }} as since_us,
-        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
-        max(case when is_side_assumed then 1 else 0 end) = 1 as is_side_assumed,
+        min(case when is_availability_assumed then event_at end) as assumed_from_at,
+        min(case when is_side_assumed then event_at end) as side_assumed_from_at,
         {{ list_of(micros('event_at'), 'place') }} as at_us,
         {{ list_of(micros('available_at'), 'place') }} as known_us,
         {{ list_of("side = 'buy'", 'place') }} as is_buy,
@@ -41,8 +41,8 @@ found as (
         venue,
         underlying,
         instrument_id,
-        is_availability_assumed,
-        is_side_assumed,
+        assumed_from_at,
+        side_assumed_from_at,
         {{ exploded(
             'liquidation_clusters(at_us, known_us, is_buy, price, notional_usd, since_us, '
             ~ '60, 604800, 300)'
@@ -52,6 +52,7 @@ found as (
 
 ),
 
+-- A cluster rests on the orders until its own last one: those after it say nothing of it.
 clusters as (
 
     select
@@ -71,8 +72,10 @@ clusters as (
         found.wave.branching_ratio,
         found.wave.past_order_count,
         found.wave.unvalued_count,
-        found.is_availability_assumed,
-        found.is_side_assumed
+        coalesce(found.assumed_from_at <= {{ instant_of('found.wave.ended_us') }}, false)
+            as is_availability_assumed,
+        coalesce(found.side_assumed_from_at <= {{ instant_of('found.wave.ended_us') }}, false)
+            as is_side_assumed
 
     from found
 

@@ -24,7 +24,7 @@ instruments as (
         venue,
         underlying,
         instrument_id,
-        max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
+        min(case when is_availability_assumed then at_us end) as assumed_from_us,
         {{ list_of('at_us', 'at_us') }} as at_us,
         {{ list_of('known_us', 'at_us') }} as known_us,
         {{ list_of('spread_bps', 'at_us') }} as spread_bps,
@@ -45,7 +45,7 @@ found as (
         venue,
         underlying,
         instrument_id,
-        is_availability_assumed,
+        assumed_from_us,
         {{ exploded(
             'liquidity_events(at_us, known_us, spread_bps, depth_usd, measure, '
             ~ '86400, 10, 4, 3, 1.5, 1, 0.4, 0.9)'
@@ -75,7 +75,9 @@ of_books as (
         event.history_rows,
         event.measure,
         cast(null as varchar) as detail,
-        is_availability_assumed
+        -- Of books until the one that ended it; one that is ongoing rests on all there are.
+        assumed_from_us is not null and assumed_from_us <= coalesce(event.ended_us, assumed_from_us)
+            as is_availability_assumed
 
     from found
 
