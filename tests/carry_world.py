@@ -32,7 +32,15 @@ SPOT, PEG = "binance:X/USDT", "kraken:USDT/USD"
 MARKET = "okx:Y/USD:Y"  # whose index follows no spot
 YEAR = timedelta(days=365)
 
-SEEDS = ("quote_assets", "basis_rules", "fees", "margins", "borrow_rates", "carry_rules")
+SEEDS = (
+    "quote_assets",
+    "basis_rules",
+    "fees",
+    "margins",
+    "borrow_rates",
+    "carry_rules",
+    "funding_rules",
+)
 MODELS = (
     "int_basis_quotes",
     "int_spot_prices",
@@ -43,6 +51,8 @@ MODELS = (
     "int_carry_legs",
     "int_carry_ladder",
     "int_carry_funding",
+    "int_indications",
+    "int_funding_known",
     "int_carry_indications",
     "int_carry_positions",
     "int_carry_rungs",
@@ -194,6 +204,8 @@ def funding() -> pl.DataFrame:
                     "rate_available_at": at + timedelta(seconds=15),
                     "available_at": at + timedelta(seconds=15),
                     "quality_flags": ["missing_settlement"] if n == 9 else [],
+                    "apr": rate * 8760 / interval_h,
+                    "is_capped": False,
                 }
             )
     return pl.DataFrame(rows).sort("instrument_id", "event_at")
@@ -225,7 +237,11 @@ def world(
     """Marts over quotes, knowing what could be known by `as_of`."""
     until = as_of or datetime(9999, 12, 31)  # noqa: DTZ001
     known = pl.col("available_at") <= until
-    indicative = funding().with_columns(kind=pl.lit("indicative")).clear()
+    indicative = (
+        funding()
+        .with_columns(kind=pl.lit("indicative"), is_availability_assumed=pl.lit(value=False))
+        .clear()
+    )
     frames = {
         "stg_quotes": pl.DataFrame(rows, schema=QUOTES).filter(known),
         "stg_instruments": instruments(names),

@@ -11,7 +11,7 @@ import polars as pl
 NAIVE = pl.Datetime("us")
 SEEDS = ("funding_formulas", "funding_caps", "funding_rules", "fees")
 MODELS = ("int_settlements", "funding", "funding_anomalies")
-HOURLY = (*MODELS, "int_funding_known", "int_open_interest", "funding_1h")
+HOURLY = (*MODELS, "int_indications", "int_funding_known", "int_open_interest", "funding_1h")
 NO_QUOTES = pl.DataFrame(
     schema={
         "instrument_id": pl.String,

@@ -236,3 +236,32 @@ def test_quantiles_of_carry_hold_what_was_known_and_no_contradicted_block():
     rates = once["rate"].to_list()
     kept = [rate for n, rate in enumerate(rates) if n != 30]
     assert whole["apr_p50"][-1] == pytest.approx(float(np.median(kept)) * 3 * 365)
+
+
+def indicated(stamps, rates, *, interval_s=None):
+    """Indications of the market of `settled`, known a second after their stamps."""
+    stamped = {"event_at": [at(stamp) for stamp in stamps], "rate": rates}
+    rows = pl.DataFrame(stamped).with_columns(
+        venue=pl.lit("v"), underlying=pl.lit("X"), interval_s=pl.lit(interval_s, pl.Int64)
+    )
+    return world.staged(rows).with_columns(
+        kind=pl.lit("indicative"), available_at=pl.col("event_at") + timedelta(seconds=1)
+    )
+
+
+@pytest.mark.parametrize("interval_s", [28_800, None])
+def test_a_rate_that_is_told_only_when_it_changes_holds_until_its_interval_ends(interval_s):
+    paid = world.settled([1e-4] * 4, interval_s=28_800)
+    told = indicated(["2026-01-01 09:20", "2026-01-01 13:50"], [2e-4, 3e-4], interval_s=interval_s)
+    rows = hours_of(pl.concat([paid[:2], told, paid[2:]])).explode("apr_by_venue")
+    seen = {
+        hour.hour: (kind["rate_kind"], round(kind["apr"] / 1095, 9), kind["age_s"])
+        for hour, kind in rows.select("hour_at", "apr_by_venue").iter_rows()
+        if hour.day == 1
+    }
+    assert seen[8] == ("settled", 1e-4, 3600)
+    assert [seen[hour] for hour in (9, 10, 12)] == [
+        ("indicative", 2e-4, age) for age in (2400, 6000, 13_200)
+    ]
+    assert [seen[hour] for hour in (13, 15)] == [("indicative", 3e-4, age) for age in (600, 7800)]
+    assert seen[16] == ("settled", 1e-4, 3600)

@@ -54,22 +54,49 @@ indicative as (
         underlying,
         instrument_id,
         {{ bin_end('available_at', 3600) }} as hour_end_at,
-        {{ last_by('event_at', ['available_at', 'event_at']) }} as event_at,
-        {{ last_by('rate', ['available_at', 'event_at']) }} as rate,
-        {{ last_by('interval_s', ['available_at', 'event_at']) }} as interval_s,
-        {{ last_by('is_availability_assumed', ['available_at', 'event_at']) }} as is_assumed
+        {{ last_by('event_at', ['event_at', 'available_at']) }} as event_at,
+        {{ last_by('rate', ['event_at', 'available_at']) }} as rate,
+        {{ last_by('interval_s', ['event_at', 'available_at']) }} as interval_s,
+        {{ last_by('interval_end_at', ['event_at', 'available_at']) }} as interval_end_at,
+        {{ last_by('is_availability_assumed', ['event_at', 'available_at']) }} as is_assumed
 
-    from {{ ref('stg_funding') }}
-
-    where kind = 'indicative' and interval_s is not null
+    from {{ ref('int_indications') }}
 
     group by venue, underlying, instrument_id, {{ bin_end('available_at', 3600) }}
 
 ),
 
+-- Some sources tell a rate only when it changes: it holds until its interval ends.
+carried as (
+
+    select
+        indicative.*,
+        {{ plus_seconds('indicative.hour_end_at', '3600 * later.n') }} as carried_to_at
+
+    from indicative
+
+    cross join {{ numbers(26) }} as later
+
+),
+
 told as (
 
-    select * from standing
+    select
+        venue,
+        underlying,
+        instrument_id,
+        hour_end_at,
+        rate_kind,
+        preference,
+        event_at,
+        -- Stamps jitter: the first indication after a settlement may bear an earlier one.
+        {{ plus_seconds('event_at', -60) }} as said_at,
+        apr,
+        interval_s,
+        is_assumed,
+        is_capped
+
+    from standing
 
     union all
 
@@ -77,19 +104,19 @@ told as (
         venue,
         underlying,
         instrument_id,
-        hour_end_at,
+        carried_to_at as hour_end_at,
         'indicative' as rate_kind,
         1 as preference,
         event_at,
+        event_at as said_at,
         rate * (31536000e0 / interval_s) as apr,
         interval_s,
         is_assumed,
         cast(null as boolean) as is_capped
 
-    from indicative
+    from carried
 
-    -- What was late to come says nothing of this hour.
-    where {{ seconds_between('event_at', 'hour_end_at') }} <= 3600
+    where carried_to_at <= interval_end_at
 
 ),
 
@@ -99,7 +126,7 @@ latest as (
         *,
         row_number() over (
             partition by instrument_id, hour_end_at
-            order by preference asc nulls last, event_at desc nulls last
+            order by said_at desc nulls last, preference asc nulls last
         ) as place
 
     from told
@@ -115,6 +142,7 @@ select
     event_at,
     apr,
     interval_s,
+    {{ seconds_between('event_at', 'hour_end_at') }} as age_s,
     is_capped,
     is_assumed as is_availability_assumed
 
