@@ -106,7 +106,8 @@ hours as (
 
 ),
 
--- Against the instrument's own day before; its own hour is not in what it is compared with.
+-- Against the instrument's own day before, the hours of it that have books; its own hour is not in
+-- what it is compared with.
 compared as (
 
     select
@@ -128,8 +129,8 @@ compared as (
         hours_in_turn as (partition by instrument_id order by hour_at asc nulls last),
         day_before as (
             partition by instrument_id
-            order by hour_at asc nulls last
-            rows between 24 preceding and 1 preceding
+            order by {{ step_number('hour_at', 3600) }} asc nulls last
+            range between 24 preceding and 1 preceding
         )
 
 ),
