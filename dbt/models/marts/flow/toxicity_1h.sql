@@ -96,9 +96,12 @@ joined as (
         large.large_base,
         case when large.large_base is not null then large.large_volume_base / nullif(large.volume_base, 0) end
             as large_trade_share,
-        buckets.vpin,
-        buckets.vpin_cdf,
+        buckets.vpin as last_vpin,
+        buckets.vpin_cdf as last_vpin_cdf,
         buckets.ended_at as vpin_ended_at,
+        coalesce(
+            {{ seconds_between('buckets.ended_at', 'timed.hour_end_at') }} > 86400, false
+        ) as is_vpin_old,
         covered.coverage,
         covered.assumed_count,
         greatest(
@@ -124,6 +127,18 @@ joined as (
 
 ),
 
+-- What a bucket that ended more than a day ago says of the hour is not known.
+aged as (
+
+    select
+        *,
+        case when not is_vpin_old then last_vpin end as vpin,
+        case when not is_vpin_old then last_vpin_cdf end as vpin_cdf
+
+    from joined
+
+),
+
 series as (
 
     select
@@ -131,7 +146,7 @@ series as (
         {{ list_of(step_number('hour_at', 3600), 'hour_at') }} as hour_numbers,
         {{ list_of('vpin', 'hour_at') }} as vpins
 
-    from joined
+    from aged
 
     group by instrument_id
 
@@ -160,58 +175,59 @@ judged as (
 final as (
 
     select
-        joined.venue,
-        joined.underlying,
-        joined.instrument_id,
-        joined.hour_at,
-        cast(joined.buy_count + joined.sell_count + joined.unsided_count as bigint) as print_count,
-        joined.vpin,
-        joined.vpin_cdf,
-        joined.vpin_ended_at,
-        joined.markout_1s_bps,
-        joined.markout_5s_bps,
-        joined.markout_1m_bps,
-        joined.markout_5m_bps,
-        joined.adverse_selection_bps,
-        joined.large_trade_share,
-        joined.large_base as large_trade_base,
-        (joined.buy_count + joined.sell_count) / cast(greatest(joined.turn_count, 1) as double)
+        aged.venue,
+        aged.underlying,
+        aged.instrument_id,
+        aged.hour_at,
+        cast(aged.buy_count + aged.sell_count + aged.unsided_count as bigint) as print_count,
+        aged.vpin,
+        aged.vpin_cdf,
+        aged.vpin_ended_at,
+        aged.markout_1s_bps,
+        aged.markout_5s_bps,
+        aged.markout_1m_bps,
+        aged.markout_5m_bps,
+        aged.adverse_selection_bps,
+        aged.large_trade_share,
+        aged.large_base as large_trade_base,
+        (aged.buy_count + aged.sell_count) / cast(greatest(aged.turn_count, 1) as double)
             as run_length,
         coalesce(judged.judgement.toxicity_state, 'unknown') as toxicity_state,
         judged.judgement.past_share as vpin_past_share,
         -- A state rests on the hours before it: no earlier than they were all there.
-        max(joined.known_at) over (
-            partition by joined.instrument_id
-            order by joined.hour_at asc nulls last
+        max(aged.known_at) over (
+            partition by aged.instrument_id
+            order by aged.hour_at asc nulls last
             rows between unbounded preceding and current row
         ) as available_at,
         {{ quality(
-            'joined.hour_end_at',
-            'joined.newest_event_at',
-            'case when joined.coverage >= 0 then joined.coverage end',
+            'aged.hour_end_at',
+            'aged.newest_event_at',
+            'case when aged.coverage >= 0 then aged.coverage end',
             soft_flags=[
-                ('joined.vpin is null', 'no_vpin'),
-                ('joined.priced_count = 0', 'no_mid'),
+                ('aged.last_vpin is null', 'no_vpin'),
+                ('aged.is_vpin_old', 'old_vpin'),
+                ('aged.priced_count = 0', 'no_mid'),
                 (
-                    'joined.priced_count > 0 and joined.priced_count < joined.buy_count + joined.sell_count',
+                    'aged.priced_count > 0 and aged.priced_count < aged.buy_count + aged.sell_count',
                     'mids_missing'
                 ),
-                ('joined.later_count < joined.priced_count', 'later_mids_missing'),
-                ('joined.large_base is null', 'no_size_history'),
-                ('joined.unsided_count > 0', 'side_unknown'),
-                ('coalesce(joined.coverage, -1) < 0', 'coverage_unproven'),
-                ('joined.assumed_count > 0', 'assumed_availability'),
+                ('aged.later_count < aged.priced_count', 'later_mids_missing'),
+                ('aged.large_base is null', 'no_size_history'),
+                ('aged.unsided_count > 0', 'side_unknown'),
+                ('coalesce(aged.coverage, -1) < 0', 'coverage_unproven'),
+                ('aged.assumed_count > 0', 'assumed_availability'),
             ],
         ) }}
 
-    from joined
+    from aged
 
     left join judged
         on
-            joined.instrument_id = judged.instrument_id
-            and {{ step_number('joined.hour_at', 3600) }} = judged.judgement.hour
-            and joined.hour_at >= judged.valid_from
-            and joined.hour_at < judged.valid_to
+            aged.instrument_id = judged.instrument_id
+            and {{ step_number('aged.hour_at', 3600) }} = judged.judgement.hour
+            and aged.hour_at >= judged.valid_from
+            and aged.hour_at < judged.valid_to
 
 )
 
