@@ -519,8 +519,11 @@ def test_the_curve_of_the_recorded_futures_is_smooth_to_a_basis_point(recorded):
     assert basis.height == 13
     # one of them expires within a day
     assert curve["contracts_listed"].unique().to_list() == [12]
-    assert curve["rate"].is_null().sum() == 1 - (basis["tenor_days"].max() > 365)
-    known = curve.filter(pl.col("rate").is_not_null())
+    reach = basis.filter(pl.col("tenor_days") >= 1)["tenor_days"]
+    is_known = curve["tenor_days"].is_between(reach.min(), reach.max())
+    assert curve["rate"].is_not_null().equals(is_known, check_names=False)
+    # the day's last contracts err by more than they pay
+    known = curve.filter(pl.col("rate").is_not_null(), pl.col("tenor_days") >= 7)
     assert known["rate"].is_between(0.02, 0.06).all()
     assert known["fit_rmse_bps"][0] < 3
     assert abs(known["implied_spot_gap_bps"][0]) < 5

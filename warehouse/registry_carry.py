@@ -29,10 +29,10 @@ from warehouse.arrow import (
     wholes,
 )
 from warehouse.functions import effectiveness, leadlag, tenors
+from warehouse.functions.grid import TENOR_DAYS
 
 DAYS_A_YEAR = 365.0
 BPS = 1e4
-TENOR_DAYS = (7, 14, 30, 60, 90, 180, 365)
 
 TENOR = record_type(
     tenor_days=WHOLE,
@@ -50,7 +50,7 @@ TENOR = record_type(
 
 def constant_tenors(tenor_days: Lists, log_ratio: Lists) -> Array:
     (days, ratio), offsets = ragged("constant_tenors", [tenor_days, log_ratio])
-    wanted = np.array(TENOR_DAYS, dtype=np.float64)
+    wanted = np.array(TENOR_DAYS)
     found = tenors.constant(
         numbers(days) / DAYS_A_YEAR, numbers(ratio), offsets, wanted / DAYS_A_YEAR
     )
@@ -209,8 +209,8 @@ CARRY = (
         "constant_tenors",
         declared("tenor_days", "log_ratio", dtype=NUMBERS),
         pa.list_(TENOR),
-        "Rates of a curve of ln(forward / spot) at 7, 14, 30, 60, 90, 180 and 365 days, linear in "
-        "time between contracts and NULL beyond them, beside a smooth fit.",
+        "Rates of a curve of ln(forward / spot) at the constant tenors of the surface, 1 to "
+        "365 days, linear in time between contracts and NULL beyond them, beside a smooth fit.",
         constant_tenors,
     ),
     SqlFunction(
