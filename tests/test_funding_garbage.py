@@ -265,3 +265,14 @@ def test_a_rate_that_is_told_only_when_it_changes_holds_until_its_interval_ends(
     ]
     assert [seen[hour] for hour in (13, 15)] == [("indicative", 3e-4, age) for age in (600, 7800)]
     assert seen[16] == ("settled", 1e-4, 3600)
+
+
+@pytest.mark.parametrize(("hours", "lead_s"), [(1, 900), (2, 1800), (4, 3600), (8, 3600)])
+def test_an_hourly_rate_is_compared_with_what_was_indicated_within_its_hour(hours, lead_s):
+    paid = world.settled([1e-4] * 5, hours=hours, interval_s=hours * 3_600)
+    end = at("2026-01-01") + timedelta(hours=2 * hours)
+    before = [str(end - timedelta(seconds=lead_s + s)) for s in (30, -30)]
+    told = indicated(before, [3e-4, 9e-4])
+    found = world.built(pl.concat([paid, told])).sql("from funding order by event_at").pl()
+    assert found["predicted_minus_settled"][2] == pytest.approx(2e-4)
+    assert found["prediction_lead_s"].to_list() == [None, None, lead_s, None, None]

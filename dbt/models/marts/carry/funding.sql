@@ -4,7 +4,9 @@ settlements as (
 
     select
         *,
-        {{ plus_seconds('event_at', -3600) }} as forecast_by_at,
+        -- An hour ahead; of intervals below four hours a quarter, for an hour ahead they had not begun.
+        {{ plus_seconds('event_at', '-least(3600, coalesce(interval_s / 4, 3600))') }} as forecast_by_at,
+        least(3600e0, coalesce(interval_s / 4e0, 3600e0)) as lead_s,
         28800e0 / interval_s as intervals_in_8h
 
     from {{ ref('int_settlements') }}
@@ -173,7 +175,7 @@ judged as (
         -- of another length (8 h are usual, whatever is settled) is brought to this one's.
         case
             when indicated_event_at > {{ plus_seconds('event_at', '-interval_s') }}
-                then indicated_rate * (interval_s / cast(indicated_interval_s as double)) - rate
+                then indicated_rate * (interval_s / cast(coalesce(indicated_interval_s, interval_s) as double)) - rate
         end as predicted_minus_settled
 
     from limited
@@ -219,7 +221,7 @@ select
         when cap_rate is not null then false
     end as is_capped,
     predicted_minus_settled,
-    case when predicted_minus_settled is not null then 3600e0 end as prediction_lead_s,
+    case when predicted_minus_settled is not null then lead_s end as prediction_lead_s,
     rate_available_at,
     available_at,
     {{ quality(
