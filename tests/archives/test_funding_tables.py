@@ -6,6 +6,7 @@ from pathlib import Path
 import archive_files
 import duckdb
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import archives
@@ -142,6 +143,14 @@ def test_other_columns_and_other_names_are_refused(tmp_path):
         funding_tables.recognise(tmp_path / "funding_2025-13_2025-14.parquet")
     with pytest.raises(SourceRefused, match="unknown format"):
         archives.recognise(file(tmp_path, [row(1)], "rates"))
+
+
+def test_a_file_that_unpacks_beyond_proportion_is_refused_before_its_rows_are_read(tmp_path):
+    path = tmp_path / "funding_of_2025-11_2025-12.parquet"
+    table = pl.DataFrame([row(1)] * 500_000, schema=SCHEMA, orient="row").to_arrow()
+    pq.write_table(table, path, use_dictionary=False, compression="zstd")
+    with pytest.raises(SourceRefused, match="beyond 200 to 1"):
+        funding_tables.recognise(path)
 
 
 def test_a_venues_own_archive_is_kept_and_what_it_keeps_out_is_told_once(tmp_path):
