@@ -276,3 +276,15 @@ def test_an_hourly_rate_is_compared_with_what_was_indicated_within_its_hour(hour
     found = world.built(pl.concat([paid, told])).sql("from funding order by event_at").pl()
     assert found["predicted_minus_settled"][2] == pytest.approx(2e-4)
     assert found["prediction_lead_s"].to_list() == [None, None, lead_s, None, None]
+
+
+def test_a_pin_is_no_cap_and_without_a_known_cap_nobody_knows():
+    rates = {"hyperliquid": [1.25e-5, 0.04, 3e-5, -0.04], "lighter": [1.2e-5, 0.04, 3e-5, -0.04]}
+    parts = [
+        world.settled(r, hours=1, venue=v, interval_s=3_600, start=at("2025-06-01"))
+        for v, r in rates.items()
+    ]
+    found = world.built(pl.concat(parts)).sql("from funding order by venue, event_at").pl()
+    assert found["is_pinned"].to_list() == [True, False, False, False] * 2
+    assert found["is_capped"].to_list() == [False, True, False, True] + [None] * 4
+    assert found["limit_kind"].to_list() == ["pin", "cap", "none", "floor", "pin"] + [None] * 3

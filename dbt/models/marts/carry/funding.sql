@@ -217,9 +217,10 @@ select
     floor_rate,
     limit_kind,
     case
-        when limit_kind in ('cap', 'floor', 'pin') then true
-        when cap_rate is not null then false
+        when limit_kind in ('cap', 'floor') then true
+        when cap_rate is not null and floor_rate is not null then false
     end as is_capped,
+    is_pinned,
     predicted_minus_settled,
     case when predicted_minus_settled is not null then lead_s end as prediction_lead_s,
     rate_available_at,
