@@ -286,8 +286,15 @@ def recorded_books(books: dict[str, pl.DataFrame]) -> duckdb.DuckDBPyConnection:
             bid_price="best_bid",
             ask_price="best_ask",
             mid_price=(pl.col("best_bid") + pl.col("best_ask")) / 2,
+            mark_price=pl.lit(None, dtype=pl.Float64),
+            last_price=pl.lit(None, dtype=pl.Float64),
+            index_price=pl.lit(None, dtype=pl.Float64),
         )
         for instrument, book in books.items()
     ]
-    frames = {"stg_quotes": pl.concat(parts), "stg_instruments": instruments(books)}
-    return duck_sql.world(frames, ("quote_assets",), ("basis_1m",))
+    frames = {
+        "stg_quotes": pl.concat(parts),
+        "stg_instruments": instruments(books),
+        "int_basis_trades": pl.DataFrame(schema=TRADES),
+    }
+    return duck_sql.world(frames, SEEDS, (*MODELS[:3], "basis_1m"))

@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='minute_at',
+    meta={'reads_day_before': true},
 ) }}
 
 with
@@ -50,11 +51,13 @@ paired as (
         derivative.underlying,
         derivative.instrument_id,
         derivative.kind,
+        derivative.quote,
+        spot.quote as spot_quote,
         derivative.quote = spot.quote as is_same_quote,
         derivative.venue = spot.venue as is_same_venue,
         spot.instrument_id as spot_instrument_id,
         derivative.second_number,
-        10000 * (derivative.price / spot.price - 1) as basis_bps,
+        derivative.price / spot.price as ratio,
         10000 * ln(derivative.price / lag(derivative.price) over each_pair) as change_bps,
         derivative.second_number - lag(derivative.second_number) over each_pair as step_s,
         {{ minute_of(instant_of('derivative.second_number * 1000000')) }} as minute_at,
@@ -80,6 +83,28 @@ paired as (
 
 ),
 
+-- By the rate of the five-minute mark that had passed when the minute began.
+converted as (
+
+    select
+        paired.*,
+        case when paired.is_same_quote then cast(1 as double) else rates.rate end as stablecoin_rate,
+        10000 * (paired.ratio / coalesce(rates.rate, 1) - 1) as basis_bps,
+        greatest(paired.available_at, coalesce(rates.available_at, paired.available_at))
+            as converted_available_at,
+        greatest(paired.is_assumed, case when rates.is_availability_assumed then 1 else 0 end)
+            as is_any_assumed
+
+    from paired
+
+    left join {{ ref('int_stablecoin_rates') }} as rates
+        on
+            paired.spot_quote = rates.from_asset
+            and paired.quote = rates.to_asset
+            and {{ bin_end(plus_seconds('paired.minute_at', -240), 300) }} = rates.snapshot_at
+
+),
+
 -- Small numbers, whose squares keep their digits.
 raised as (
 
@@ -87,7 +112,7 @@ raised as (
         *,
         basis_bps - min(basis_bps) over each_minute as raised_bps
 
-    from paired
+    from converted
 
     window each_minute as (partition by instrument_id, spot_instrument_id, minute_at)
 
@@ -105,6 +130,7 @@ minutes as (
         is_same_quote,
         is_same_venue,
         minute_at,
+        max(stablecoin_rate) as stablecoin_rate,
         count(*) as seconds_used,
         {{ exact_sum('basis_bps') }} / count(*) as basis_mean_bps,
         {{ quantile('basis_bps', 0.5) }} as basis_median_bps,
@@ -116,8 +142,8 @@ minutes as (
         {{ exact_sum('case when step_s = 1 then change_bps * change_bps end') }} as change_squares,
         count(case when step_s = 1 then change_bps end) as steps_used,
         max(newest_at) as newest_at,
-        max(available_at) as available_at,
-        max(is_assumed) = 1 as is_availability_assumed
+        max(converted_available_at) as available_at,
+        max(is_any_assumed) = 1 as is_availability_assumed
 
     from raised
 
@@ -136,6 +162,7 @@ ranked as (
             partition by instrument_id, minute_at
             order by
                 case when is_same_quote then 0 else 1 end asc nulls last,
+                case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 case when is_same_venue then 0 else 1 end asc nulls last,
                 seconds_used desc nulls last,
                 spot_instrument_id asc nulls last
@@ -154,6 +181,7 @@ final as (
         minute_at,
         kind,
         spot_instrument_id,
+        stablecoin_rate,
         seconds_used,
         basis_mean_bps,
         basis_median_bps,
@@ -176,7 +204,7 @@ final as (
             'null',
             soft_flags=[
                 ('seconds_used < 30', 'few_seconds'),
-                ('not is_same_quote', 'stablecoin_assumed'),
+                ('stablecoin_rate is null', 'stablecoin_assumed'),
                 ('is_availability_assumed', 'assumed_availability'),
             ]
         ) }}
