@@ -288,3 +288,19 @@ def test_a_pin_is_no_cap_and_without_a_known_cap_nobody_knows():
     assert found["is_pinned"].to_list() == [True, False, False, False] * 2
     assert found["is_capped"].to_list() == [False, True, False, True] + [None] * 4
     assert found["limit_kind"].to_list() == ["pin", "cap", "none", "floor", "pin"] + [None] * 3
+
+
+def test_hours_tell_a_contradicted_rate_from_when_that_was_known():
+    once = world.settled([1e-5] * 12, hours=1, interval_s=3_600)
+    twice = once[[4]].with_columns(
+        pl.col("event_at", "available_at") + timedelta(milliseconds=7), rate=pl.lit(0.2)
+    )
+    held = pl.concat([once[:5], once[8:], late(twice, [0], minutes=70)])
+    rows = hours_of(held)
+    flagged = rows.filter(pl.col("quality_flags").list.contains("contradicted_rate"))
+    assert flagged["hour_at"].to_list() == [at("2026-01-01 05:00")]
+    assert (
+        hours_of(held.filter(pl.col("available_at") < at("2026-01-01 05:00")))
+        .filter(pl.col("quality_flags").list.contains("contradicted_rate"))
+        .is_empty()
+    )

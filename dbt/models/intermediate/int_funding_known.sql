@@ -19,7 +19,9 @@ settled as (
         funding.apr,
         funding.interval_s,
         {{ has_flag('funding.quality_flags', 'assumed_availability') }} as is_assumed,
-        funding.is_capped
+        funding.is_capped,
+        funding.available_at as all_told_at,
+        {{ has_flag('funding.quality_flags', 'contradicted_rate') }} as has_contradiction
 
     from {{ ref('funding') }} as funding
 
@@ -94,7 +96,9 @@ told as (
         apr,
         interval_s,
         is_assumed,
-        is_capped
+        is_capped,
+        -- Later rows may tell another rate.
+        has_contradiction and hour_end_at >= all_told_at as is_contradicted
 
     from standing
 
@@ -112,7 +116,8 @@ told as (
         rate * (31536000e0 / interval_s) as apr,
         interval_s,
         is_assumed,
-        cast(null as boolean) as is_capped
+        cast(null as boolean) as is_capped,
+        false as is_contradicted
 
     from carried
 
@@ -144,6 +149,7 @@ select
     interval_s,
     {{ seconds_between('event_at', 'hour_end_at') }} as age_s,
     is_capped,
+    is_contradicted,
     is_assumed as is_availability_assumed
 
 from latest

@@ -132,6 +132,7 @@ hours as (
                 ('age_s', seconds_between('event_at', 'hour_end_at')),
                 ('open_interest_usd', 'open_interest_usd'),
                 ('is_capped', 'is_capped'),
+                ('is_contradicted', 'is_contradicted'),
             ]),
             'venue'
         ) }} as apr_by_venue,
@@ -154,6 +155,7 @@ hours as (
         max(horizon_days) as horizon_days,
         max(event_at) as newest_event_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_assumed,
+        max(case when is_contradicted then 1 else 0 end) = 1 as is_contradicted,
         max(case when rate_kind = 'settled' then 1 else 0 end) = 1
         and max(case when rate_kind = 'indicative' then 1 else 0 end) = 1 as is_mixed
 
@@ -220,6 +222,7 @@ select
             ('weighed_venue_count < venue_count', 'open_interest_unknown'),
             ('venue_count > 1 and fees_bps is null', 'fee_unknown'),
             ('is_mixed', 'mixed_rate_kinds'),
+            ('is_contradicted', 'contradicted_rate'),
             ('is_assumed', 'assumed_availability'),
         ]
     ) }}
