@@ -6,7 +6,9 @@ output, so that the caller can show progress; the last line says how it ended.
 
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -14,9 +16,13 @@ from typing import Any
 
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt.parser.manifest import extended_mashumuro_decoder
 
 from assets import plan
 
+# What dbt writes of a project that it has read: the whole for itself, and a description.
+PARSED, DESCRIBED = "partial_parse.msgpack", "manifest.json"
+KEPT = 4  # versions of the project
 FAILED = ("error", "fail", "runtime error", "partial success")
 
 
@@ -26,14 +32,19 @@ def main() -> int:
     finished: set[str] = set()
     told = [lambda event: _report(event, finished)]
     options: list[str] = request["options"]
-    parsed = dbtRunner(callbacks=told).invoke(["parse", *options])
-    if not isinstance(parsed.result, Manifest):
-        return _ended(parsed, "parse")
+    kept = Path(request["parsed"])
+    if not kept.exists():
+        parsed = dbtRunner(callbacks=told).invoke(["parse", *options])
+        if not isinstance(parsed.result, Manifest):
+            return _ended(parsed, "parse")
+        kept = _keep(Path(request["target"]), kept)
     # With the project at hand no later call reads it again.
-    runner = dbtRunner(manifest=parsed.result, callbacks=told)
-    manifest = json.loads((Path(request["target"]) / "manifest.json").read_text())
+    project = Manifest.from_msgpack(
+        (kept / PARSED).read_bytes(), decoder=extended_mashumuro_decoder
+    )
+    runner = dbtRunner(manifest=project, callbacks=told)
     planned = plan.steps(
-        plan.models(manifest),
+        plan.models(json.loads((kept / DESCRIBED).read_text())),
         _days(request["changed"]),
         _days(request["held"]),
         frozenset(request["existing"]),
@@ -42,11 +53,29 @@ def main() -> int:
     seeds = [["seed"]] if not request["existing"] else []
     for command in [*seeds, *(_command(step) for step in planned), _TEST]:
         finished.clear()
-        result = runner.invoke([*command, *options])
+        result = runner.invoke([*command, *options, "--no-write-json"])
         if not result.success:
             return _ended(result, command[0])
     _say({"ended": True, "errors": []})
     return 0
+
+
+def _keep(target: Path, kept: Path) -> Path:
+    """Put what dbt read of the project where the next build of the same project finds it."""
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=kept.parent))
+    except OSError:  # the project is another's: it is read anew each time
+        return target
+    for name in (PARSED, DESCRIBED):
+        shutil.copyfile(target / name, draft / name)
+    try:
+        draft.rename(kept)
+    except OSError:  # another build of the same project was first
+        shutil.rmtree(draft)
+    for old in sorted(kept.parent.iterdir(), key=lambda p: p.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return kept
 
 
 _TEST = ["test", "--exclude", "test_type:unit"]
