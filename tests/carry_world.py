@@ -232,9 +232,12 @@ def ladder() -> pl.DataFrame:
 
 
 def world(
-    rows: list[dict[str, Any]], as_of: datetime | None = None, names: Iterable[str] = NAMES
+    rows: list[dict[str, Any]],
+    as_of: datetime | None = None,
+    names: Iterable[str] = NAMES,
+    pays: float = 1,
 ) -> duckdb.DuckDBPyConnection:
-    """Marts over quotes, knowing what could be known by `as_of`."""
+    """Marts over quotes, knowing what could be known by `as_of`; funding pays so often its own."""
     until = as_of or datetime(9999, 12, 31)  # noqa: DTZ001
     known = pl.col("available_at") <= until
     indicative = (
@@ -246,7 +249,7 @@ def world(
         "stg_quotes": pl.DataFrame(rows, schema=QUOTES).filter(known),
         "stg_instruments": instruments(names),
         "int_basis_trades": pl.DataFrame(schema=TRADES),
-        "funding": funding().filter(known),
+        "funding": funding().with_columns(pl.col("rate", "apr") * pays).filter(known),
         "stg_funding": indicative,
         "slippage_ladder": ladder().filter(known),
     }

@@ -28,13 +28,13 @@ def rows(marts, query: str) -> pl.DataFrame:
     return marts.sql(query).pl()
 
 
-def built(changed, names=carry_world.NAMES, mart="basis") -> pl.DataFrame:
+def built(changed, names=carry_world.NAMES, mart="basis", pays=1) -> pl.DataFrame:
     """A mart over a few marks of quotes as `changed` leaves them."""
     few = [
         r for r in carry_world.quotes() if NOON - timedelta(minutes=16) < r["snapshot_at"] < NOON
     ]
     quotes = [r for row in few for r in changed(row)]
-    with carry_world.world(quotes, names=names) as connection:
+    with carry_world.world(quotes, names=names, pays=pays) as connection:
         return connection.sql(f"from {mart} where snapshot_at = timestamp '{NOON}'").pl()
 
 
@@ -337,6 +337,42 @@ def test_funding_is_that_of_the_past_and_a_lost_settlement_is_no_block(marts):
     assert got["funding_apr_p05"].item() == pytest.approx(1e-5 * 1095)
     assert got["gross_apr"].item() == pytest.approx(1e-4 * 1095 / 0.5)
     assert got["net_apr_p05"].item() < got["net_apr"].item()
+
+
+def parts_of(net: pl.DataFrame, short: str, long: str) -> dict[str, float]:
+    pair = (pl.col("short_instrument_id") == short) & (pl.col("long_instrument_id") == long)
+    names = ("gross", "fees", "slippage", "borrow", "margin_drag", "net")
+    row = net.filter(pair, pl.col("horizon_days") == 30).row(0, named=True)
+    assert (
+        row["capital_usd"] == {"perp_basis": 75_000, "cross_venue_funding": 50_000}[row["strategy"]]
+    )
+    return {name: row[f"{name}_apr"] for name in names}
+
+
+def test_coins_borrowed_to_earn_negative_funding_cost_what_a_hand_finds():
+    net = built(lambda row: [row], mart="net", pays=-1)
+    got = parts_of(net, SPOT, "binance:X/USDT:USDT")
+    # deposits 0.5 for the coins, 0.25 for the perpetual; 365 / 30 horizons a year
+    assert got == {
+        "gross": pytest.approx(0.292),  # 2e-4 x 1095 / 0.75
+        "fees": pytest.approx(0.0486666667),  # 2 x 10 + 2 x 5 bps
+        "slippage": pytest.approx(0.4233711452),  # 4 x (2 + 0.2 x sqrt(100,000)) bps
+        "borrow": pytest.approx(0.0973333333),  # 0.073 / 0.75
+        "margin_drag": pytest.approx(0.0375),  # on all that is tied up
+        "net": pytest.approx(-0.3148711452),
+    }
+
+
+def test_two_perpetuals_cost_four_taker_fees_and_no_loan_as_a_hand_finds():
+    got = parts_of(built(lambda row: [row], mart="net"), "binance:X/USDT:USDT", DERIBIT)
+    assert got == {
+        "gross": pytest.approx(0.219),  # (2e-4 - 1e-4) x 1095 / 0.5
+        "fees": pytest.approx(0.0486666667),  # 4 x 5 bps
+        "slippage": pytest.approx(0.0194666667),  # four half spreads of 2 bps: no books at deribit
+        "borrow": 0,
+        "margin_drag": pytest.approx(0.0375),
+        "net": pytest.approx(0.1133666667),
+    }
 
 
 def test_an_unknown_margin_leaves_capital_unknown(marts):
