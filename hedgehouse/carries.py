@@ -49,12 +49,12 @@ CURVE = f"""
     qualify snapshot_at = max(snapshot_at) over (partition by venue, quote, price_kind)
     order by venue, quote, price_kind, tenor_days
 """
-CONTRACTS = """
+CONTRACTS = f"""
     select venue, quote, price_kind, instrument_id, snapshot_at, tenor_days, basis_log,
         list_contains(quality_flags, 'asynchronous') as is_left_out
     from carry.basis
     where underlying = $underlying and kind = 'future' and basis_log is not null
-        and snapshot_at <= $at
+        and snapshot_at <= $at and snapshot_at >= $at - interval '{STALE_HOURS} hours'
     order by venue, quote, price_kind, snapshot_at, tenor_days
 """
 COURSE = """

@@ -15,7 +15,8 @@ import polars as pl
 from hedgehouse import Warehouse
 from warehouse.functions import svi
 
-KEY = ["underlying", "expires_at", "snapshot_at"]
+KEY = ["underlying", "expires_at", "snapshot_at"]  # of the truth, which is of every venue
+TOLD_KEY = ["venue", *KEY]
 PARAMETERS = ["svi_a", "svi_b", "svi_rho", "svi_m", "svi_sigma"]
 BUCKETS = ((2, "below 2 days"), (7, "2 to 7 days"), (30, "7 to 30 days"), (90, "30 to 90 days"))
 LONGEST = "above 90 days"
@@ -24,23 +25,25 @@ PLACES = 400
 SUMMED = {"atm_iv": "level", "rr25": "risk reversal", "bf25": "butterfly", "index_surface": "index"}
 
 TOLD = """
-    select s.underlying, s.expires_at, s.snapshot_at, s.tenor_days, s.atm_iv, s.rr25, s.bf25,
-        s.is_extrapolated_strike, d.quantile_05_usd, d.quantile_25_usd, d.quantile_75_usd,
+    select s.venue, s.underlying, s.expires_at, s.snapshot_at, s.tenor_days, s.atm_iv, s.rr25,
+        s.bf25, s.is_extrapolated_strike, d.quantile_05_usd, d.quantile_25_usd, d.quantile_75_usd,
         d.quantile_95_usd
     from options.skew as s
     left join options.density as d using (venue, underlying, expires_at, snapshot_at)
     where s.tenor_kind = 'listed' and s.atm_iv is not null and s.fit_kind is not null
 """
 SPREADS = """
-    select underlying, expires_at, snapshot_at, log_moneyness, (iv_ask - iv_bid) / 2 as half_iv
-    from options.quotes where use_in_fit order by underlying, expires_at, snapshot_at, log_moneyness
+    select venue, underlying, expires_at, snapshot_at, log_moneyness,
+        (iv_ask - iv_bid) / 2 as half_iv
+    from options.quotes where use_in_fit
+    order by venue, underlying, expires_at, snapshot_at, log_moneyness
 """
-INDEX = "select underlying, snapshot_at, method, index_iv as told from options.vol_index"
+INDEX = "select venue, underlying, snapshot_at, method, index_iv as told from options.vol_index"
 SLICES = """
-    select underlying, expires_at, snapshot_at, svi_a, svi_b, svi_rho, svi_m, svi_sigma,
+    select venue, underlying, expires_at, snapshot_at, svi_a, svi_b, svi_rho, svi_m, svi_sigma,
         lowest_log_moneyness, highest_log_moneyness, butterfly_min_g, calendar_min_dw, quality_flags
     from options.surface_slices where fit_kind = 'raw' and svi_a is not null
-    order by underlying, snapshot_at, expires_at
+    order by venue, underlying, snapshot_at, expires_at
 """
 VERDICTS = """
     select instrument_id, snapshot_at, z, verdict from options.relative_value
@@ -143,7 +146,7 @@ def _distances(house: Warehouse, truth: Path, bent: pl.DataFrame) -> pl.DataFram
         .pipe(lambda wrong: both.join(wrong, on=KEY, how="anti"))
     )
     spreads = _half_spreads(house, both)
-    both = both.join(spreads, on=KEY)
+    both = both.join(spreads, on=TOLD_KEY)
     root = (pl.col("tenor_days") / 365).sqrt()
     atm, call, put = (pl.col(f"half_{name}") for name in ("atm", "call25", "put25"))
     units = {"atm_iv": atm, "rr25": (call + put) / 2, "bf25": (atm + (call + put) / 2) / 2}
@@ -167,17 +170,18 @@ def _half_spreads(house: Warehouse, both: pl.DataFrame) -> pl.DataFrame:
         f"q{level:02d}": (pl.col(f"quantile_{level:02d}_usd_true") / pl.col("forward")).log()
         for level in QUANTILES
     }
-    wanted = both.select(*KEY, **places)
-    quoted = house.sql(SPREADS).group_by(KEY, maintain_order=True).agg("log_moneyness", "half_iv")
+    wanted = both.select(*TOLD_KEY, **places)
+    quoted = house.sql(SPREADS).group_by(TOLD_KEY, maintain_order=True)
+    spreads = quoted.agg("log_moneyness", "half_iv")
     rows = [
-        {key: row[key] for key in KEY}
+        {key: row[key] for key in TOLD_KEY}
         | {
             f"half_{name}": float(np.interp(row[name], row["log_moneyness"], row["half_iv"]))
             for name in places
         }
-        for row in wanted.join(quoted, on=KEY).iter_rows(named=True)
+        for row in wanted.join(spreads, on=TOLD_KEY).iter_rows(named=True)
     ]
-    schema = {key: both.schema[key] for key in KEY}
+    schema = {key: both.schema[key] for key in TOLD_KEY}
     return pl.DataFrame(rows, schema=schema | {f"half_{n}": both.schema["rr25"] for n in places})
 
 
@@ -194,13 +198,13 @@ def _index_distances(house: Warehouse, truth: Path) -> pl.DataFrame:
     """The 30-day index by both methods, in half spreads at the forward of the expiries around."""
     planted = pl.read_parquet(truth / "vol_index.parquet")
     month = house.sql(
-        "select underlying, snapshot_at, median((iv_ask - iv_bid) / 2) as half_iv "
+        "select venue, underlying, snapshot_at, median((iv_ask - iv_bid) / 2) as half_iv "
         "from options.quotes where use_in_fit and t_years * 365 between 7 and 90 "
         "and abs(log_moneyness) < 0.1 group by all"
     )
     both = house.sql(INDEX).drop_nulls().join(planted, on=["underlying", "snapshot_at"])
     return _summary(
-        both.join(month, on=["underlying", "snapshot_at"]).select(
+        both.join(month, on=["venue", "underlying", "snapshot_at"]).select(
             measure=pl.format("index_{}", "method"),
             tenor=pl.lit("30 days"),
             distance=((pl.col("told") - pl.col("index_iv")) / pl.col("half_iv")).abs(),
@@ -232,8 +236,9 @@ def _arbitrage(house: Warehouse, planted: pl.DataFrame) -> pl.DataFrame:
     counts = {kind: dict.fromkeys(COUNTS, 0) for kind in ("butterfly", "calendar")}
     before: dict[str, Any] = {}
     for row in slices.iter_rows(named=True):
-        is_next = before.get("snapshot_at") == row["snapshot_at"]
-        is_next &= before.get("underlying") == row["underlying"]
+        is_next = all(
+            before.get(name) == row[name] for name in ("venue", "underlying", "snapshot_at")
+        )
         for kind, count in counts.items():
             is_planted = any(
                 (row["underlying"], row["expires_at"], kind) == at[:3]
