@@ -1,14 +1,18 @@
 """What a build as of T says is what a house that had stopped at T would have said."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import book_world
 import duckdb
+import flow_world
 import polars as pl
 
 from assets.building import build
+from pipelines import universe
 from tests.conftest import clock
 from warehouse import lake
 from warehouse.contract import LAKE, LAKE_TABLES
@@ -19,50 +23,122 @@ SUBJECTS = ["options", "flow", "carry", "hedging"]
 UNTIL = datetime(2026, 3, 10, 9, 17, 23, tzinfo=UTC)
 
 
-def linked(full: Location, root: Path) -> Location:
-    """A folder of its own over the same lake, so that builds do not touch the shared one."""
-    root.mkdir(exist_ok=True)
-    (root / "lake").symlink_to(full.lake)
+# One coin is half the work, and no mart mixes two.
+COIN = "ETH"
+# The archives' market has no books and no separate forced orders. Of the planted ones a book was
+# taken just before the end and arrived after it, and the second wave of orders goes on beyond it.
+BOOKS_LATER = timedelta(days=9, hours=1, minutes=57, seconds=12.5)
+FORCED = universe.deribit("ETH-PERPETUAL")
+FORCED_AT = [datetime(2026, 3, 10, 8, tzinfo=UTC), UNTIL - timedelta(seconds=45)]
+
+
+def copied(full: Location, root: Path) -> Location:
+    """A lake of its own that holds one coin, unit by unit."""
+
+    def of_coin(_: lake.Partition, rows: pl.DataFrame) -> pl.DataFrame:
+        is_told = "underlying" in rows.columns
+        return rows.filter(pl.col("underlying") == COIN) if is_told else rows
+
+    location = started(full, root)
+    for manifest in manifests(full):
+        fill(location, manifest, full, of_coin)
+    return location
+
+
+def cut(own: Location, full: Location, root: Path, until: datetime) -> Location:
+    """The same lake with only what was knowable by `until`, as the staging of `full` has it."""
+    known = {table.name: knowable(full, table.name, until) for table in LAKE}
+
+    def by_then(of: lake.Partition, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.join(known[of.table], on=rows.columns, how="semi", nulls_equal=True,
+                         maintain_order="left")  # fmt: skip
+
+    location = started(full, root)
+    for manifest in manifests(own):
+        if manifest.partition.day <= until.date():
+            fill(location, manifest, own, by_then)
+    return location
+
+
+def started(full: Location, root: Path) -> Location:
+    """An empty folder of the same world."""
+    root.mkdir()
     (root / "world.json").write_text((full.root / "world.json").read_text())
     return Location(root)
 
 
-def cut(full: Location, root: Path, until: datetime) -> Location:
-    """A lake of its own that holds only what was knowable by `until`, unit by unit."""
-    location = Location(root)
-    root.mkdir()
-    (root / "world.json").write_text((full.root / "world.json").read_text())
-    known = {table.name: knowable(full, table.name, until) for table in LAKE}
-    for manifest, unit, held in contents(manifests(full), full):
-        if manifest.partition.day <= until.date():
-            own = held.join(known[manifest.partition.table], on=held.columns, how="semi",
-                            nulls_equal=True, maintain_order="left")  # fmt: skip
-            if own.height or not unit.rows:
-                commit(location, manifest.partition, replace(unit, rows=own.height), own)
-    return location
+def plant(location: Location, until: datetime) -> None:
+    """Commit what had arrived by `until` of the books of two venues and of two forced waves."""
+    for instrument in book_world.MIDDLES:
+        facts = universe.observations([instrument], UNTIL.date()).to_dicts()
+        flow_world.commit(location, "instruments", instrument, UNTIL.date(), facts)
+        rows = [row for n in range(book_world.TIMES) for row in later(instrument, n)]
+        arrived = [row for row in rows if row["received_at"] <= until]
+        flow_world.commit(location, "books", instrument, UNTIL.date(), arrived)
+    arrived = [row for row in forced() if row["received_at"] <= until]
+    flow_world.commit(location, "liquidations", FORCED, UNTIL.date(), arrived)
 
 
-def contents(
-    found: list[lake.Manifest], full: Location
-) -> Iterator[tuple[lake.Manifest, lake.Unit, pl.DataFrame]]:
-    """Every unit with its rows, in the part's order."""
-    for manifest in found:
-        units = {unit.name: unit for unit in manifest.units}
-        for part in manifest.current_parts():
-            rows = pl.read_parquet(manifest.partition.folder(full) / part.name)
-            for name in part.units:
-                belongs = lake.rows_of(LAKE_TABLES[manifest.partition.table], name)
-                yield manifest, units[name], rows.filter(belongs)
+def later(instrument: universe.Instrument, n: int) -> list[dict[str, Any]]:
+    """A book of the planted world, on this day."""
+    stamps = ("snapshot_at", "received_at")
+    rows = book_world.book(instrument, n)
+    return [row | {name: row[name] + BOOKS_LATER for name in stamps} for row in rows]
+
+
+def forced() -> list[dict[str, Any]]:
+    """Two waves of eight forced sales, ten seconds apart."""
+    return [
+        {
+            "venue": FORCED.venue,
+            "underlying": FORCED.underlying,
+            "instrument_id": FORCED.instrument_id,
+            "trade_id": f"forced {wave} {n}",
+            "event_at": start + timedelta(seconds=10 * n),
+            "received_at": start + timedelta(seconds=10 * n + 1),
+            "side": "sell",
+            "price": 3000.0 - n,
+            "quantity_base": 2.0,
+            "notional_usd": 6000.0 - 2 * n,
+        }
+        for wave, start in enumerate(FORCED_AT)
+        for n in range(8)
+    ]
+
+
+def fill(
+    location: Location,
+    manifest: lake.Manifest,
+    held: Location,
+    keep: Callable[[lake.Partition, pl.DataFrame], pl.DataFrame],
+    at: datetime | None = None,
+) -> None:
+    """Commit part by part what `keep` leaves of each unit, and units that never had any row."""
+    table, units = LAKE_TABLES[manifest.partition.table], {u.name: u for u in manifest.units}
+    for part in manifest.current_parts():
+        rows = pl.read_parquet(manifest.partition.folder(held) / part.name)
+        kept = {
+            name: keep(manifest.partition, rows.filter(lake.rows_of(table, name)))
+            for name in part.units
+        }
+        told = {n: own for n, own in kept.items() if own.height or not units[n].rows}
+        if told:
+            commit(location, manifest.partition, told, units, at or clock())
 
 
 def commit(
-    location: Location, partition: lake.Partition, unit: lake.Unit, rows: pl.DataFrame
+    location: Location,
+    partition: lake.Partition,
+    told: Mapping[str, pl.DataFrame],
+    units: Mapping[str, lake.Unit],
+    at: datetime,
 ) -> None:
+    changed = [replace(units[n], rows=own.height, committed_at=at) for n, own in told.items()]
+    rows = pl.concat(list(told.values()))
     with lake.stage(location, partition) as part:
-        part.write(rows)
-        staged = part.finish([unit.name])
-        at = unit.committed_at or clock()
-        lake.commit(location, partition, units=[unit], parts=[staged], checks=[], at=at)
+        part.write(rows.sort(LAKE_TABLES[partition.table].sort, maintain_order=True))
+        staged = part.finish(list(told))
+        lake.commit(location, partition, units=changed, parts=[staged], checks=[], at=at)
 
 
 def knowable(full: Location, table: str, until: datetime) -> pl.DataFrame:
@@ -111,10 +187,13 @@ def assert_same(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) ->
 def test_a_build_as_of_t_equals_a_build_of_a_lake_cut_at_t(
     simulated: Location, tmp_path: Path
 ) -> None:
-    own = linked(simulated, tmp_path / "a")
+    own = copied(simulated, tmp_path / "a")
+    ended = cut(own, simulated, tmp_path / "b", UNTIL)
+    plant(own, clock())
+    plant(ended, UNTIL)
     path = build(own, clock=clock, as_of=UNTIL).path
     past = marts(path, UNTIL)
-    stopped = marts(build(cut(simulated, tmp_path / "b", UNTIL), clock=clock).path, UNTIL)
+    stopped = marts(build(ended, clock=clock).path, UNTIL)
     empty = [name for name, frame in past.items() if frame.is_empty()]
     assert not empty, f"nothing to compare in {empty}"
     assert_same(past, stopped)
@@ -132,17 +211,13 @@ def test_an_incremental_build_equals_a_full_one_and_old_revisions_stay_readable(
     simulated: Location, tmp_path: Path
 ) -> None:
     """A day is built, another arrives, one is revised: the same marts as building all at once."""
-    own = Location(tmp_path / "a")
-    own.root.mkdir()
-    (own.root / "world.json").write_text((simulated.root / "world.json").read_text())
+    own = started(simulated, tmp_path / "a")
     found = manifests(simulated)
     first = min(m.partition.day for m in found if m.partition.table == "trades")
 
     def copy(of: list[lake.Manifest], share: float, at: datetime) -> None:
-        for manifest, unit, rows in contents(of, simulated):
-            part = rows.head(int(share * unit.rows))
-            changed = replace(unit, rows=part.height, committed_at=at)
-            commit(own, manifest.partition, changed, part)
+        for manifest in of:
+            fill(own, manifest, simulated, lambda _, rows: rows.head(int(share * rows.height)), at)
 
     other = [m for m in found if m.partition.table != "trades"]
     trades = [m for m in found if m.partition.table == "trades"]
