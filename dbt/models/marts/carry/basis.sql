@@ -439,8 +439,10 @@ remembered as (
         *,
         count(compared_bps) over month_before as past_rows,
         cast(sum({{ exact('compared_bps * weight') }}) over month_before as double) as past_products,
-        cast(sum(case when compared_bps is not null then {{ exact('weight * weight') }} end) over month_before as double)
-            as past_weights,
+        cast(
+            sum(case when compared_bps is not null then {{ exact('weight * weight') }} end) over month_before
+            as double
+        ) as past_weights,
         cast(sum({{ exact('compared_bps * compared_bps') }}) over month_before as double) as past_squares,
         max(available_at) over month_before as past_available_at
 
