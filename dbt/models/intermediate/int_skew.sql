@@ -9,15 +9,16 @@ slices as (
 ),
 
 -- The forward vol belongs to the stretch between the fitted expiry before and this one.
-fitted as (
+stretches as (
 
     select
         venue,
         underlying,
         snapshot_at,
         place,
-        (atm_variance - lag(atm_variance) over previous)
-        / nullif(t_years - lag(t_years) over previous, 0) as forward_variance
+        nullif(t_years - lag(t_years) over previous, 0) as stretch_years,
+        atm_variance - lag(atm_variance) over previous as variance_between,
+        raw_atm_variance - lag(raw_atm_variance) over previous as raw_variance_between
 
     from slices
 
@@ -27,6 +28,23 @@ fitted as (
         partition by venue, underlying, snapshot_at
         order by place asc nulls last
     )
+
+),
+
+fitted as (
+
+    select
+        venue,
+        underlying,
+        snapshot_at,
+        place,
+        -- Repair lets no variance fall: that the quotes' does must still be said.
+        case
+            when raw_variance_between < 0 then raw_variance_between
+            else variance_between
+        end / stretch_years as forward_variance
+
+    from stretches
 
 ),
 

@@ -10,7 +10,10 @@ ranked as (
         row_number() over (
             partition by venue, underlying, expires_at, snapshot_at
             order by (svi_a is null) asc nulls last, (fit_kind = 'repaired') desc nulls last
-        ) as choice
+        ) as choice,
+        max(case when fit_kind = 'raw' then atm_iv * atm_iv * t_years end) over (
+            partition by venue, underlying, expires_at, snapshot_at
+        ) as raw_atm_variance
 
     from {{ ref('surface_slices') }}
 
@@ -31,6 +34,7 @@ select
     svi_sigma,
     atm_iv,
     atm_iv * atm_iv * t_years as atm_variance,
+    raw_atm_variance,
     lowest_log_moneyness,
     highest_log_moneyness,
     is_arbitrage_free,
