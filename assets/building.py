@@ -155,7 +155,7 @@ def _run_dbt(
     request = {
         "options": [*(word for pair in options.items() for word in pair), "--quiet"],
         "target": str(folder / "target"),
-        "parsed": str(_parsed()),
+        "parsed": str(_parsed(path.stem)),
         "changed": {t: [str(d) for d in days] for t, days in changed.items()},
         "held": {t: [str(d) for d in days] for t, days in basis.held().items()},
         "existing": _tables(path),
@@ -182,9 +182,10 @@ def _run_dbt(
             return _follow(process, request, folder, progress, told)
 
 
-def _parsed() -> Path:
-    """Where the project is kept as dbt read it: five seconds of every build, the same in all."""
-    digest = hashlib.sha256(f"{PROJECT} {version('dbt-core')} {version('dbt-duckdb')}".encode())
+def _parsed(database: str) -> Path:
+    """Where the project is kept as dbt read it: five seconds of every build of that database."""
+    versions = f"{version('dbt-core')} {version('dbt-duckdb')}"
+    digest = hashlib.sha256(f"{PROJECT} {versions} {database}".encode())
     for path in sorted(p for p in DBT.rglob("*") if p.suffix in DBT_SOURCES):
         if "target" not in path.relative_to(DBT).parts:
             digest.update(f"{path.relative_to(DBT)}\n".encode() + path.read_bytes())
