@@ -114,7 +114,9 @@ def farthest(theta: Floats, k: Floats, w: Floats, scale: Floats, kept: Flags) ->
         if not kept[i]:
             continue
         e = residual(theta, k[i], w[i], scale[i], row)
-        rest = max(1.0 - through(curvature, row), 1e-6)
+        leverage = through(curvature, row)
+        # A slice bent to a wrong quote may be one of which some parameter means nothing.
+        rest = max(1.0 - leverage, 1e-6) if math.isfinite(leverage) else 1.0
         if e * e / rest > most:
             place, most, distance = i, e * e / rest, abs(e) / rest
     return place, distance
