@@ -287,7 +287,7 @@ def test_a_run_into_a_folder_whose_lake_is_a_file_says_so_and_does_not_wait(
 def test_a_run_of_one_coin_holds_only_books_in_it(tmp_path):
     with fed(tmp_path, underlyings=("BTC",)) as feed:
         gather(feed)
-        imported = running._import(feed, [DAY], None)
+        imported = running._import(feed, [DAY], None, None)
     assert imported.errors == ()
     assert imported.exit_code == 0
     positions = lake.scan(Location(tmp_path), "positions").collect()
