@@ -44,6 +44,7 @@ def trusted(theta: Floats, k: Floats, w: Floats, scale: Floats) -> Flags:
         place, distance = farthest(theta, k, w, scale, kept)
         if not distance > OWN_ERRORS:
             break
+        place = best_taken(k, w, scale, kept, place)
         kept[place] = False
         if distinct(k[kept]) < MIN_STRIKES:
             kept[place] = True
@@ -120,6 +121,25 @@ def farthest(theta: Floats, k: Floats, w: Floats, scale: Floats, kept: Flags) ->
         if e * e / rest > most:
             place, most, distance = i, e * e / rest, abs(e) / rest
     return place, distance
+
+
+@kernel
+def best_taken(k: Floats, w: Floats, scale: Floats, kept: Flags, place: int) -> int:
+    """That of `place` and the kept ends without which the others are fitted best.
+
+    A slice turns so far towards a wrong quote at its end that the first order points elsewhere.
+    """
+    at = np.flatnonzero(kept)
+    best, least = place, math.inf
+    for candidate in (place, at[np.argmin(k[at])], at[np.argmax(k[at])]):
+        rest = at[at != candidate]
+        theta = best_of_starts(k[rest], w[rest], scale[rest])[0]
+        cost, row = 0.0, np.empty(5)
+        for i in rest:
+            cost += residual(theta, k[i], w[i], scale[i], row) ** 2
+        if cost < least:
+            best, least = candidate, cost
+    return best
 
 
 @kernel
