@@ -193,8 +193,12 @@ select
     case when placed.classification = 'bulk' then placed.deviation end as deviation,
     case when placed.classification = 'bulk' then rules.bulk_distribution end as bulk_distribution,
     case when placed.classification = 'bulk' then rules.bulk_degrees end as bulk_degrees,
-    -- The size of a bucket rests on the days before: no earlier than they were all there.
-    max(placed.newest_available_at) over days_before as history_available_at
+    -- The size of a bucket rests on the days before, in want of them on the day itself: no earlier
+    -- than they were all there.
+    case
+        when placed.is_own_day then max(placed.newest_available_at) over days_so_far
+        else max(placed.newest_available_at) over days_before
+    end as history_available_at
 
 from placed
 
