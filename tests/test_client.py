@@ -1,7 +1,9 @@
 """What a strategy can read, and what it cannot."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 
 import duckdb
 import polars as pl
@@ -10,17 +12,20 @@ import small_world
 from small_world import NOW, clock
 
 import hedgehouse
+from hedgehouse import cli
 from warehouse.location import Location, World
-from warehouse.publish import publish
+from warehouse.publish import current, publish
 
 VALID_UNTIL = datetime(2026, 8, 1, 19, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Location:
+def published(tmp_path_factory: pytest.TempPathFactory):
     location = small_world.folder(tmp_path_factory.mktemp("world") / "data")
     publish(location, clock=clock)
-    return location
+    # Everything here is read beside another connection of the same process to the same file.
+    with hedgehouse.connect(location.root):
+        yield location
 
 
 @pytest.fixture
@@ -93,6 +98,83 @@ def test_a_client_keeps_its_generation_and_the_next_one_sees_the_new(tmp_path):
             assert (old.sql(query).item(), new.sql(query).item()) == (1, 2)
 
 
+LIMITS = (
+    "select current_setting('threads') as threads, current_setting('memory_limit') as memory, "
+    "current_setting('lock_configuration') as is_locked"
+)
+
+
+def test_connections_of_one_process_keep_their_own_limits_and_end_on_their_own(published):
+    small = hedgehouse.Limits(memory="64MiB", threads=1, timeout_s=0.1)
+    large = hedgehouse.Limits(memory="1GiB", threads=3)
+    endless = "select count(*) from range(1000000000) a, range(1000000000) b"
+    first = hedgehouse.connect(published.root, limits=small)
+    with hedgehouse.connect(published.root, limits=large) as second:
+        assert first.sql(LIMITS).row(0) == (1, "64.0 MiB", True)
+        assert second.sql(LIMITS).row(0) == (3, "1.0 GiB", True)
+        with pytest.raises(hedgehouse.QueryTimeout):
+            first.sql(endless)
+        first.close()
+        with pytest.raises(duckdb.ConnectionException):
+            first.sql("select 1")
+        assert second.sql("select count(*) from lake.trades").item() == 3
+        assert second.signals().height == 1
+
+
+def test_threads_that_each_connect_read_and_spill_side_by_side(published):
+    together = Barrier(4)
+
+    def read(threads: int) -> tuple[int, int, str]:
+        limits = hedgehouse.Limits(memory="24MB", threads=threads)
+        with hedgehouse.connect(published.root, limits=limits) as opened:
+            together.wait(60)
+            return opened.sql(
+                "select current_setting('threads')::int, count(*) filter (n > 0), "
+                "any_value(current_setting('temp_directory')) from (select i, "
+                "row_number() over (order by hash(i)) as n from range(400000) t(i) "
+                "order by hash(i + 1))"
+            ).row(0)
+
+    with ThreadPoolExecutor(4) as pool:
+        threads, rows, spills = zip(*pool.map(read, [1, 2, 1, 2]), strict=True)
+    assert (threads, rows) == ((1, 2, 1, 2), (400_000,) * 4)
+    assert len(set(spills)) == 4
+    assert list(published.published.glob("*.tmp")) == []
+
+
+def test_a_connection_holds_the_published_file_and_nothing_that_can_be_written(client):
+    held = client.sql("from duckdb_databases()").filter(~pl.col("internal"))
+    assert held["path"].to_list() == [str(client.path)]
+    assert held["readonly"].to_list() == [True]
+
+
+@pytest.mark.parametrize("is_theirs_first", [True, False])
+def test_a_plain_read_only_connection_and_a_client_leave_each_other_alone(
+    published, tmp_path, is_theirs_first
+):
+    path = published.pointer.resolve()
+    target = tmp_path / "trades.csv"
+    theirs = duckdb.connect(path, read_only=True) if is_theirs_first else None
+    with hedgehouse.connect(published.root) as ours:
+        with theirs or duckdb.connect(path, read_only=True) as plain:
+            plain.execute("set threads = 1")
+            plain.execute(f"copy (from lake.trades) to '{target}'")
+            assert target.read_text().count("\n") == 4
+            assert ours.sql(LIMITS)["threads"].item() == hedgehouse.Limits().threads
+            with pytest.raises(duckdb.PermissionException):
+                ours.sql(f"from read_csv('{target}')")
+        assert ours.sql("select count(*) from lake.trades").item() == 3
+
+
+def test_commands_and_the_publisher_read_beside_an_open_client(client, published, capsys):
+    assert cli.run(["sql", "from flow.bars_1m", "--json", "--data", str(published.root)]) == 0
+    assert '"trade_count": 3' in capsys.readouterr().out
+    found = current(published)
+    assert found is not None
+    assert found.name == client.generation
+    assert client.sql("select count(*) from lake.trades").item() == 3
+
+
 @pytest.mark.parametrize("place", ["nowhere", "."])
 def test_nothing_published_names_the_place_and_the_command(tmp_path, place):
     with pytest.raises(hedgehouse.NothingPublished, match="run `hedgehouse publish"):
@@ -104,6 +186,11 @@ def test_a_file_that_is_no_warehouse_is_named(tmp_path):
     text.write_text("x" * 5000)
     with pytest.raises(hedgehouse.UnreadableFile, match=r"notes\.duckdb: cannot be opened"):
         hedgehouse.connect(text)
+    # DuckDB would go and fetch an extension that reads it.
+    foreign = tmp_path / "foreign.duckdb"
+    foreign.write_bytes(b"SQLite format 3\0" + bytes(5000))
+    with pytest.raises(hedgehouse.UnreadableFile, match="is not a valid DuckDB database file"):
+        hedgehouse.connect(foreign)
     other = tmp_path / "other.duckdb"
     duckdb.connect(other).close()
     with pytest.raises(hedgehouse.UnreadableFile, match="is not a published warehouse"):

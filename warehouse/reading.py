@@ -7,6 +7,7 @@ SELECT, or the EXPLAIN of one.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -71,16 +72,14 @@ def connect(path: Path, lake: Path | None, limits: Limits) -> duckdb.DuckDBPyCon
     """Open a published file for reading, and for nothing else.
 
     `lake` is the folder of the parts that the lake views list; None leaves the folder that the file
-    names. Raises `UnreadableFile` naming the file where DuckDB cannot open it.
+    names. Each connection is a DuckDB instance of its own: what others in the process open, set or
+    close does not touch it. Raises `UnreadableFile` naming the file where DuckDB cannot open it.
     """
-    # DuckDB keeps one database per path and process: through a moved pointer it would go on to
-    # serve the old file, so the versioned name is opened.
     path = path.resolve()
+    # In memory, because DuckDB shares the one instance of a path, and its settings, in a process.
+    connection = duckdb.connect()
     try:
-        connection = duckdb.connect(path, read_only=True)
-    except duckdb.Error as error:
-        raise UnreadableFile(f"{path}: cannot be opened: {first_line(error)}") from error
-    try:
+        _attach(connection, path)
         _harden(connection, lake.resolve() if lake else None, limits)
     except BaseException:
         connection.close()
@@ -151,6 +150,19 @@ def objects(connection: duckdb.DuckDBPyConnection) -> list[str]:
 def first_line(error: BaseException) -> str:
     """An error in one line."""
     return str(error).strip().split("\n")[0]
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the file all that the connection has, so that names in it need no prefix."""
+    try:
+        connection.execute(f"attach {_quoted(str(path))} as hedgehouse (read_only, type duckdb)")
+    except duckdb.Error as error:
+        raise UnreadableFile(f"{path}: cannot be opened: {first_line(error)}") from error
+    connection.execute("use hedgehouse")
+    connection.execute("detach memory")
+    # Instances that spill into one folder, in whatever process, overwrite each other's files.
+    spill = f"{path}.{os.urandom(8).hex()}.tmp"
+    connection.execute(f"set temp_directory = {_quoted(spill)}")
 
 
 def _harden(connection: duckdb.DuckDBPyConnection, lake: Path | None, limits: Limits) -> None:
