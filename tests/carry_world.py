@@ -39,6 +39,7 @@ SEEDS = (
     "margins",
     "borrow_rates",
     "carry_rules",
+    "funding_intervals",
     "funding_rules",
 )
 MODELS = (

@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 NAIVE = pl.Datetime("us")
-SEEDS = ("funding_formulas", "funding_caps", "funding_rules", "fees")
+SEEDS = ("funding_formulas", "funding_caps", "funding_intervals", "funding_rules", "fees")
 MODELS = ("int_settlements", "funding", "funding_anomalies")
 HOURLY = (*MODELS, "int_indications", "int_funding_known", "int_open_interest", "funding_1h")
 NO_QUOTES = pl.DataFrame(

@@ -60,6 +60,7 @@ indicative as (
         {{ last_by('rate', ['event_at', 'available_at']) }} as rate,
         {{ last_by('interval_s', ['event_at', 'available_at']) }} as interval_s,
         {{ last_by('interval_end_at', ['event_at', 'available_at']) }} as interval_end_at,
+        {{ last_by('is_interval_default', ['event_at', 'available_at']) }} as is_interval_default,
         {{ last_by('is_availability_assumed', ['event_at', 'available_at']) }} as is_assumed
 
     from {{ ref('int_indications') }}
@@ -95,6 +96,7 @@ told as (
         {{ plus_seconds('event_at', -60) }} as said_at,
         apr,
         interval_s,
+        false as is_interval_default,
         is_assumed,
         is_capped,
         -- Later rows may tell another rate.
@@ -115,6 +117,7 @@ told as (
         event_at as said_at,
         rate * (31536000e0 / interval_s) as apr,
         interval_s,
+        is_interval_default,
         is_assumed,
         cast(null as boolean) as is_capped,
         false as is_contradicted
@@ -150,6 +153,7 @@ select
     {{ seconds_between('event_at', 'hour_end_at') }} as age_s,
     is_capped,
     is_contradicted,
+    is_interval_default,
     is_assumed as is_availability_assumed
 
 from latest

@@ -27,11 +27,30 @@ timed as (
 
     select
         told.*,
-        coalesce(told.interval_s, settled.interval_s) as paid_interval_s
+        settled.interval_s as settled_interval_s
 
     from told
 
     {{ asof_left_join('settled', 'settled', ['instrument_id'], 'told', 'available_at') }}
+
+),
+
+-- Of a market whose interval is neither declared nor told by a settlement yet, what the venue says of
+-- all markets for which it declares nothing.
+completed as (
+
+    select
+        timed.*,
+        coalesce(timed.interval_s, timed.settled_interval_s, defaults.interval_s) as paid_interval_s,
+        coalesce(timed.interval_s, timed.settled_interval_s) is null as is_interval_default
+
+    from timed
+
+    left join {{ ref('funding_intervals') }} as defaults
+        on
+            timed.venue = defaults.venue
+            and timed.event_at >= defaults.valid_from
+            and timed.event_at < defaults.valid_to
 
 )
 
@@ -44,11 +63,12 @@ select
     rate,
     paid_interval_s as interval_s,
     interval_s is null as is_interval_assumed,
+    is_interval_default,
     {{ instant_of(
         '1000000 * paid_interval_s * (' ~ step_number('event_at', 'paid_interval_s') ~ ' + 1)'
     ) }} as interval_end_at,
     is_availability_assumed
 
-from timed
+from completed
 
 where paid_interval_s > 0

@@ -156,6 +156,7 @@ hours as (
         max(event_at) as newest_event_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_assumed,
         max(case when is_contradicted then 1 else 0 end) = 1 as is_contradicted,
+        max(case when is_interval_default then 1 else 0 end) = 1 as is_interval_default,
         max(case when rate_kind = 'settled' then 1 else 0 end) = 1
         and max(case when rate_kind = 'indicative' then 1 else 0 end) = 1 as is_mixed
 
@@ -223,6 +224,7 @@ select
             ('venue_count > 1 and fees_bps is null', 'fee_unknown'),
             ('is_mixed', 'mixed_rate_kinds'),
             ('is_contradicted', 'contradicted_rate'),
+            ('is_interval_default', 'interval_assumed'),
             ('is_assumed', 'assumed_availability'),
         ]
     ) }}
