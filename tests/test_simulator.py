@@ -14,7 +14,7 @@ from pipelines.simulator.binance import trades_path
 from pipelines.simulator.levels import first_ids, place
 from pipelines.simulator.listings import listings
 from pipelines.simulator.market import Market, write
-from pipelines.simulator.paths import SECONDS, simulate
+from pipelines.simulator.paths import SECONDS, moved_by_orders, simulate
 from pipelines.simulator.world import COINS, LISTINGS
 
 SIZE = 0.02
@@ -254,6 +254,15 @@ def test_only_informed_bursts_move_the_price():
                 moves[e.is_informed].append(e.direction * (last - first))
     assert np.mean(moves[True]) > 0.003
     assert abs(np.mean(moves[False])) < 0.001
+
+
+def test_a_price_is_its_own_path_what_orders_moved_and_a_bridge_to_the_days_end():
+    for state in simulate(COINS, 3, SIZE).values():
+        moved = moved_by_orders(state)
+        bridge = state.log_spot - state.log_spot[0] - state.base - moved
+        share = np.append(0.0, np.cumsum(np.repeat(state.variance[:-1], 60)))
+        assert bridge == pytest.approx(bridge[-1] * share / share[-1], abs=1e-10)
+        assert np.ptp(moved) > 0.001
 
 
 def test_each_day_has_a_placebo_of_every_kind_and_each_is_what_it_is_called():

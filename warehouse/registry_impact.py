@@ -60,7 +60,7 @@ spread_minutes = per_period(MINUTE, _spread_minutes, read_prints, read_quotes)
 
 # ---- price impact
 
-KYLE = ("kyle_lambda", "kyle_error", "kyle_r_squared")
+KYLE = ("kyle_lambda", "kyle_error", "kyle_low", "kyle_high", "kyle_r_squared")
 MEASURES = (
     *KYLE,
     "roll_bps",
@@ -133,9 +133,10 @@ IMPACTS = (
         "impact_hours",
         (*TAPE, *PERIOD),
         pa.list_(HOUR),
-        "Kyle's lambda, Roll's spread, Amihud's ratio, the impact of an order and the power of "
-        "size per hour of a period, given its prints and those of five minutes before it, and the "
-        "quotes from five seconds before it on; `hour` counts from 1970.",
+        "Kyle's lambda with its error and interval, Roll's spread, Amihud's ratio, the impact of "
+        "an order and the power of size per hour of a period, given its prints and those of five "
+        "minutes before it, and the quotes from five seconds before it on; `hour` counts from "
+        "1970.",
         impact_hours,
     ),
     SqlFunction(

@@ -257,6 +257,15 @@ def _passing(push: Floats) -> Floats:
     return np.concatenate([[0.0], (own + left[:, None] * fades).ravel()])
 
 
+def moved_by_orders(state: State) -> Floats:
+    """How far orders alone moved the log price since midnight, per second: what stays and what
+    passes.
+    """
+    net = _net_usd(state.flows, float(np.exp(state.log_spot[0])))
+    push = net * np.repeat(state.impact_bps * 1e-10, 3_600)
+    return np.concatenate([[0.0], np.cumsum(push)]) + _passing(push)
+
+
 def response(step_s: float) -> float:
     """Impact of a step's flow on the price at its end, over the lasting impact."""
     kept = (1 - np.exp(-step_s / PASSING_S)) * PASSING_S / step_s

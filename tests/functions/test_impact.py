@@ -55,6 +55,54 @@ def test_a_slope_scales_with_what_it_is_of(x, shift, scale):
         assert other.standard_error == pytest.approx(one.standard_error / scale, rel=1e-6)
 
 
+def jackknifed(x, y):
+    """The interval from fits that each leave a step out, by Newey and West's weights."""
+    steps = np.arange(x.size)
+    fit = np.polyfit(x, y, 1)[0]
+    change = np.array([fit - np.polyfit(x[steps != i], y[steps != i], 1)[0] for i in steps])
+    window = 1 + math.floor(4 * (x.size / 100) ** (2 / 9))
+    weight = np.maximum(1 - np.abs(np.subtract.outer(steps, steps)) / window, 0)
+    b = window / x.size
+    reach = 1.96 + 2.9694 * b + 0.416 * b**2 - 0.5324 * b**3
+    half = reach * math.sqrt(change @ weight @ change)
+    return fit - half, fit + half
+
+
+@given(arrays(float, 30, elements=numbers), arrays(float, 30, elements=numbers))
+def test_the_interval_is_what_leaving_each_step_out_changes(flow, noise):
+    x = flow + 11 * (np.arange(30) % 3)
+    x[7] += 60
+    y = noise + np.sin(np.arange(30.0)) * flow
+    found = regression.slope(x, y)
+    assert (found.low, found.high) == pytest.approx(jackknifed(x, y), rel=1e-6, abs=1e-9)
+
+
+def test_a_slope_that_one_step_decides_alone_has_no_interval():
+    x = np.zeros(150)
+    x[70] = 3.0
+    found = regression.slope(x, np.sin(np.arange(150.0)))
+    assert found.standard_error > 0
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_the_interval_holds_where_flow_has_heavy_tails_and_errors_alone_do_not():
+    """Flow of Student's law with three degrees of freedom, noise whose width comes in spells."""
+    rng = np.random.default_rng(17)
+    flow = rng.standard_t(3, (4_000, 100))
+    loud = np.exp(0.5 * np.repeat(rng.normal(size=(4_000, 10)), 10, axis=1))
+    noise = loud * rng.normal(size=flow.shape)
+    fits = [regression.slope(x, 2 * x + e) for x, e in zip(flow, noise, strict=True)]
+    assert np.mean([abs(f.slope - 2) < 1.959964 * f.standard_error for f in fits]) < 0.925
+    assert 0.94 < np.mean([f.low < 2 < f.high for f in fits]) < 0.965
+
+
+def test_where_flow_is_even_the_interval_is_no_wider_than_it_says():
+    x, noise = np.random.default_rng(18).normal(size=(2, 4_000, 360))
+    fits = [regression.slope(a, b) for a, b in zip(x, noise, strict=True)]
+    assert 0.94 < np.mean([f.low < 0 < f.high for f in fits]) < 0.96
+
+
 def test_a_step_without_a_number_leaves_a_hole_and_keeps_the_others_apart():
     rng = np.random.default_rng(3)
     x, y = rng.normal(size=(2, 150))
@@ -112,7 +160,8 @@ def test_fewer_than_a_hundred_steps_have_no_lambda():
     for minutes, is_there in ((16, False), (17, True)):
         found = impact.hours(*market(2, lam=3.0, minutes=minutes), 0, DAY)
         assert (found.kyle_n[0] >= 100) == is_there
-        assert np.isnan(found.kyle_lambda[0]) != is_there
+        for figure in (found.kyle_lambda, found.kyle_low, found.kyle_high):
+            assert np.isnan(figure[0]) != is_there
 
 
 def test_prints_without_a_side_do_not_push_and_without_dollars_unmake_their_step():
@@ -242,6 +291,8 @@ def test_buying_ether_on_gemini_moved_it_up(recorded):
     found = impact.hours(*tapes.gemini(recorded), 0, DAY)
     assert found.hour.size == 24
     assert (found.kyle_n > 200).all()
+    assert (found.kyle_low < found.kyle_lambda).all()
+    assert (found.kyle_lambda < found.kyle_high).all()
     assert np.mean(found.kyle_lambda / found.kyle_error > 1.96) > 0.5
     assert 10 < np.median(found.kyle_lambda) < 200
     assert (found.order_impact_bps > 0).mean() > 0.9

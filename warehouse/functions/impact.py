@@ -37,11 +37,11 @@ LONGEST_PAUSE_MINUTES = 5
 class Hours:
     """One entry per hour with prints; `hour` counts from 1970, NaN where there is too little.
 
-    `kyle_lambda` in basis points per million US dollars with its standard error, over `kyle_n`
-    steps; `roll_bps` the spread that the bounce of prices implies, NaN where their changes do not
-    reverse (`roll_covariance` in squared basis points is then above 0); `amihud` in basis points
-    per million US dollars over `amihud_n` minutes; `order_impact_bps` per order, from `order_n`;
-    `power` of size in impact with its standard error.
+    `kyle_lambda` in basis points per million US dollars with its standard error and 95 % interval
+    (regression.py), over `kyle_n` steps; `roll_bps` the spread that the bounce of prices implies,
+    NaN where their changes do not reverse (`roll_covariance` in squared basis points is then above
+    0); `amihud` in basis points per million US dollars over `amihud_n` minutes; `order_impact_bps`
+    per order, from `order_n`; `power` of size in impact with its standard error.
     """
 
     hour: Integers
@@ -55,6 +55,8 @@ class Hours:
     order_n: Integers
     kyle_lambda: Floats
     kyle_error: Floats
+    kyle_low: Floats
+    kyle_high: Floats
     kyle_r_squared: Floats
     roll_bps: Floats
     roll_covariance: Floats
@@ -74,7 +76,7 @@ def hours(prints: Prints, quotes: Quotes, start_us: int, end_us: int) -> Hours:
     """
     checked_period("impact", start_us, end_us, HOUR_S)
     count = (end_us - start_us) // HOUR_US
-    whole, measured = np.zeros((9, count), np.int64), np.full((9, count), np.nan)
+    whole, measured = np.zeros((9, count), np.int64), np.full((11, count), np.nan)
     _hours(
         (prints.at_us, prints.sign, prints.price, prints.size, prints.usd, prints.known_us),
         (quotes.at_us, quotes.bid, quotes.ask, quotes.known_us),
@@ -128,20 +130,21 @@ def _hours(
         moves = _moves(begin, told)
         flow = _flow(begin, at[first:last], sign[first:last], usd[first:last])
         fit = slope_of(flow, moves)
-        whole[5, h] = fit[3]
-        if fit[3] >= KYLE_MINIMUM:
-            measured[0, h], measured[1, h], measured[2, h] = fit[:3]
+        whole[5, h] = fit[5]
+        if whole[5, h] >= KYLE_MINIMUM:
+            for i, figure in enumerate(fit[:5]):
+                measured[i, h] = figure
         orders = _orders(at[first:last], sign[first:last], price[first:last], size[first:last])
-        measured[3, h], measured[4, h], whole[6, h] = _roll(orders[2])
+        measured[5, h], measured[6, h], whole[6, h] = _roll(orders[2])
         pause = np.searchsorted(at, begin - LONGEST_PAUSE_MINUTES * MINUTE_US)
-        measured[5, h], whole[7, h] = _amihud(
+        measured[7, h], whole[7, h] = _amihud(
             begin, at[pause:last], price[pause:last], usd[pause:last]
         )
         sides, revisions = _revisions(orders, told)
         found, whole[8, h] = impact_of(sides, revisions)
         if whole[8, h] >= KYLE_MINIMUM:
-            measured[6, h] = found
-        measured[7, h], measured[8, h] = power_of(flow, moves)
+            measured[8, h] = found
+        measured[9, h], measured[10, h] = power_of(flow, moves)
 
 
 @kernel

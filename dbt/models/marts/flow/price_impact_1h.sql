@@ -55,6 +55,8 @@ final as (
         found.prints as print_count,
         found.kyle_lambda,
         found.kyle_error as kyle_standard_error,
+        found.kyle_low as kyle_lambda_low,
+        found.kyle_high as kyle_lambda_high,
         found.kyle_lambda / nullif(found.kyle_error, 0) as kyle_t,
         found.kyle_r_squared,
         found.kyle_n,
