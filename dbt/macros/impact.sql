@@ -25,3 +25,13 @@
 {% macro mean_of(total, weight) -%}
     {{ total }} / nullif({{ weight }}, 0)
 {%- endmacro %}
+
+{# Since when a quote's state surely stood. The venue of a state that was asked for at an instant of the
+   grid answered later: what it shows may be of any moment until its receipt. A recording has the
+   venue's own stamps, and says how whole it is. #}
+{% macro quote_stood_at() -%}
+    case
+        when is_every_update is null then greatest(snapshot_at, coalesce(received_at, snapshot_at))
+        else snapshot_at
+    end
+{%- endmacro %}

@@ -9,11 +9,23 @@ with
 quotes as (
 
     select
-        quotes.*,
-        5000 * (quotes.ask_price - quotes.bid_price) / quotes.mid_price as half_spread_bps,
-        {{ bin_end('quotes.snapshot_at', 300) }} as bin_end_at
+        *,
+        5000 * (ask_price - bid_price) / mid_price as half_spread_bps,
+        {{ bin_end('snapshot_at', 300) }} as bin_end_at,
+        {{ quote_stood_at() }} as stood_at
 
-    from {{ ref('stg_quotes') }} as quotes
+    from {{ ref('stg_quotes') }}
+
+),
+
+-- What the venue answered after the mark is not of the mark: it counts where nothing else is there.
+timed as (
+
+    select
+        *,
+        case when stood_at <= bin_end_at then 1 else 0 end as is_timely
+
+    from quotes
 
 ),
 
@@ -26,19 +38,19 @@ newest as (
         instrument_id,
         bin_end_at,
         max(snapshot_at) as snapshot_at,
-        {{ last_by('mid_price', ['snapshot_at']) }} as mid_price,
-        {{ last_by('mark_price', ['snapshot_at']) }} as mark_price,
-        {{ last_by('last_price', ['snapshot_at']) }} as last_price,
-        {{ last_by('index_price', ['snapshot_at']) }} as index_price,
-        {{ last_by('half_spread_bps', ['snapshot_at']) }} as half_spread_bps,
-        max(case when mid_price is not null then snapshot_at end) as mid_at,
-        max(case when mark_price is not null then snapshot_at end) as mark_at,
-        max(case when last_price is not null then snapshot_at end) as last_at,
-        max(case when index_price is not null then snapshot_at end) as index_at,
+        {{ last_by('mid_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as mid_price,
+        {{ last_by('mark_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as mark_price,
+        {{ last_by('last_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as last_price,
+        {{ last_by('index_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as index_price,
+        {{ last_by('half_spread_bps', ['is_timely', 'stood_at', 'snapshot_at']) }} as half_spread_bps,
+        {{ last_by('case when mid_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as mid_at,
+        {{ last_by('case when mark_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as mark_at,
+        {{ last_by('case when last_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as last_at,
+        {{ last_by('case when index_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as index_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
 
-    from quotes
+    from timed
 
     group by venue, underlying, instrument_id, bin_end_at
 

@@ -8,14 +8,7 @@
 {# A print's last horizon is five minutes away and a quote counts for five seconds. #}
 {% set carried_s = 300 %}
 {% set quotes_carried_s = 305 %}
-{# The venue of a state that was asked for at an instant of the grid answered later: what it shows may
-   be of any moment until its receipt. A recording has the venue's own stamps, and says how whole it is. #}
-{% set stood_at -%}
-    case
-        when is_every_update is null then greatest(snapshot_at, coalesce(received_at, snapshot_at))
-        else snapshot_at
-    end
-{%- endset %}
+{% set stood_at = quote_stood_at() %}
 {# Files of the day before are read from where an answer a quarter of an hour late was asked for. #}
 {% set quotes_read_s = 1205 %}
 

@@ -7,6 +7,19 @@
 
 with
 
+-- An answer from after midnight is of no second of the day that asked.
+quotes as (
+
+    select
+        *,
+        {{ quote_stood_at() }} as stood_at
+
+    from {{ ref('stg_quotes') }}
+
+    where mid_price > 0 and {{ quote_stood_at() }} < {{ day_end(day_of('snapshot_at')) }}
+
+),
+
 seconds as (
 
     select
@@ -17,13 +30,13 @@ seconds as (
         instruments.base,
         instruments.quote,
         instruments.expires_at,
-        {{ whole_seconds('quotes.snapshot_at') }} as second_number,
-        {{ last_by('quotes.mid_price', ['quotes.snapshot_at']) }} as price,
-        max(quotes.snapshot_at) as newest_at,
+        {{ whole_seconds('quotes.stood_at') }} as second_number,
+        {{ last_by('quotes.mid_price', ['quotes.stood_at', 'quotes.snapshot_at']) }} as price,
+        max(quotes.stood_at) as newest_at,
         max(quotes.available_at) as available_at,
         max(case when quotes.is_availability_assumed then 1 else 0 end) as is_assumed
 
-    from {{ ref('stg_quotes') }} as quotes
+    from quotes
 
     inner join {{ ref('stg_instruments') }} as instruments
         on
@@ -34,12 +47,12 @@ seconds as (
     inner join {{ ref('quote_assets') }} as quote_assets
         on instruments.quote = quote_assets.asset and quote_assets.is_dollar
 
-    where quotes.mid_price > 0 and instruments.kind in ('spot', 'perp', 'future')
+    where instruments.kind in ('spot', 'perp', 'future')
 
     group by
         quotes.venue, quotes.underlying, quotes.instrument_id, instruments.kind,
         instruments.base, instruments.quote, instruments.expires_at,
-        {{ whole_seconds('quotes.snapshot_at') }}
+        {{ whole_seconds('quotes.stood_at') }}
 
 ),
 

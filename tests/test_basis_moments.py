@@ -1,0 +1,61 @@
+"""Is a basis that of its mark?"""
+
+from datetime import datetime, timedelta
+
+import carry_world
+import duck_sql
+import polars as pl
+import pytest
+
+NOON = datetime(2026, 3, 1, 12)  # noqa: DTZ001
+PERP, SPOT = "v:X/USD:X", "w:X/USDT"
+
+
+def told(seconds: float, mid: float, received_s: float | None = None) -> dict:
+    """A quote of the perpetual so long after noon; asked for where its receipt is given."""
+    at = NOON + timedelta(seconds=seconds)
+    received = None if received_s is None else NOON + timedelta(seconds=received_s)
+    own = carry_world.quote(PERP, NOON, mid, snapshot_at=at, available_at=received or at)
+    return own | {"received_at": received, "is_every_update": None if received else True}
+
+
+def mark(*quotes: dict) -> dict:
+    """The last quote of the five minutes before noon."""
+    frames = {
+        "stg_quotes": pl.DataFrame(quotes, schema=carry_world.QUOTES),
+        "stg_instruments": carry_world.instruments([PERP]),
+    }
+    with duck_sql.world(frames, [], ["int_basis_quotes"]) as connection:
+        (row,) = connection.sql("from int_basis_quotes").pl().rows(named=True)
+    return row
+
+
+def test_what_was_answered_after_the_mark_gives_way_to_what_stood_at_it():
+    row = mark(told(-0.5, 100), told(0, 105, received_s=27))
+    assert (row["mid_price"], row["mid_at"]) == (100, NOON - timedelta(seconds=0.5))
+
+
+def test_an_answer_alone_counts_and_bears_the_time_of_its_receipt():
+    row = mark(told(0, 105, received_s=27))
+    assert (row["mid_price"], row["mid_at"]) == (105, NOON + timedelta(seconds=27))
+    prompt = mark(told(-9, 100, received_s=-8), told(-5, 105, received_s=-4))
+    assert (prompt["mid_price"], prompt["mid_at"]) == (105, NOON - timedelta(seconds=4))
+
+
+def test_a_second_of_basis_has_no_answer_of_a_later_one():
+    spot = [
+        carry_world.quote(SPOT, NOON, 100, snapshot_at=NOON + timedelta(seconds=s))
+        | {"is_every_update": True}
+        for s in (0.5, 27.5)
+    ]
+    quotes = [*spot, told(0.2, 100), told(0, 105, received_s=27)]
+    frames = {
+        "stg_quotes": pl.DataFrame(quotes, schema=carry_world.QUOTES),
+        "stg_instruments": carry_world.instruments([PERP, SPOT]),
+        "int_basis_trades": pl.DataFrame(schema=carry_world.TRADES),
+    }
+    models = ("int_basis_quotes", "int_spot_prices", "int_stablecoin_rates", "basis_1m")
+    with duck_sql.world(frames, ("quote_assets", "basis_rules"), models) as connection:
+        (row,) = connection.sql("from basis_1m").pl().rows(named=True)
+    assert row["seconds_used"] == 2
+    assert (row["basis_low_bps"], row["basis_last_bps"]) == (0, pytest.approx(500))
