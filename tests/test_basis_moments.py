@@ -1,14 +1,16 @@
-"""Is a basis that of its mark?"""
+"""Is a basis that of its mark, and set against others over the same spot?"""
 
 from datetime import datetime, timedelta
 
 import carry_world
 import duck_sql
+import numpy as np
 import polars as pl
 import pytest
 
 NOON = datetime(2026, 3, 1, 12)  # noqa: DTZ001
 PERP, SPOT = "v:X/USD:X", "w:X/USDT"
+BASIS = ("int_spot_prices", "int_stablecoin_rates", "basis")
 
 
 def told(seconds: float, mid: float, received_s: float | None = None) -> dict:
@@ -59,3 +61,49 @@ def test_a_second_of_basis_has_no_answer_of_a_later_one():
         (row,) = connection.sql("from basis_1m").pl().rows(named=True)
     assert row["seconds_used"] == 2
     assert (row["basis_low_bps"], row["basis_last_bps"]) == (0, pytest.approx(500))
+
+
+def test_a_basis_is_compared_with_rows_over_the_same_spot_alone():
+    """Every hour the venue tells its index, 20 bps below the market that else stands for spot."""
+    n = 120
+    at = [NOON + timedelta(minutes=5 * k) for k in range(n)]
+    noise = 1e-4 * np.random.default_rng(3).normal(size=n)
+    is_told = np.arange(n) % 12 == 0
+    index = [99.8 if told else None for told in is_told]
+    perp = rows_of(PERP, "perp", "USD", at, 100 * (1 + noise), index)
+    spot = rows_of(SPOT, "spot", "USDT", at, np.full(n, 100.0), [None] * n)
+    frames = {
+        "int_basis_quotes": pl.concat([perp, spot]),
+        "int_basis_trades": pl.DataFrame(schema=carry_world.TRADES),
+    }
+    with duck_sql.world(frames, ("quote_assets", "basis_rules"), BASIS) as connection:
+        got = connection.sql("from basis where price_kind = 'mid' order by snapshot_at").pl()
+    assert got["spot_source"].to_list() == ["index" if told else "spot_mid" for told in is_told]
+    assert got.filter(is_told)["z_30d"].is_null().all()
+    own = 1e4 * noise[~is_told]
+    expected = [(own[i] - own[:i].mean()) / own[:i].std(ddof=1) for i in range(30, own.size)]
+    np.testing.assert_allclose(got.filter(~is_told)["z_30d"][30:], expected, rtol=1e-9)
+
+
+def rows_of(name, kind, quote, at, mid, index) -> pl.DataFrame:
+    known = {"available_at": at, "is_availability_assumed": False, "half_spread_bps": 1.0}
+    times = dict.fromkeys(("mid_at", "mark_at", "last_at", "index_at"), at)
+    none = pl.Series([None] * len(at), dtype=pl.Float64)
+    prices = {"mid_price": mid, "mark_price": none, "last_price": none}
+    return pl.DataFrame(
+        {
+            "venue": name[0],
+            "underlying": "X",
+            "instrument_id": name,
+            "snapshot_at": at,
+            "kind": kind,
+            "contract_type": "inverse",
+            "base": "X",
+            "quote": quote,
+            "expires_at": pl.Series([None] * len(at), dtype=pl.Datetime("us")),
+            **known,
+            **prices,
+            "index_price": pl.Series(index, dtype=pl.Float64),
+            **times,
+        }
+    )

@@ -432,7 +432,8 @@ compared as (
 
 ),
 
--- Sums of decimals: the same bits whatever rows come later.
+-- Against rows over the same spot alone: spot markets and an index differ by more than a basis moves. Sums
+-- of decimals: the same bits whatever rows come later.
 remembered as (
 
     select
@@ -449,7 +450,8 @@ remembered as (
     from compared
 
     window month_before as (
-        partition by instrument_id, price_kind
+        partition by
+            instrument_id, price_kind, spot_source, spot_instrument_id, is_stablecoin_rate_assumed
         order by snapshot_at asc nulls last
         range between interval '30 days' preceding and interval '1 microsecond' preceding
     )
