@@ -130,7 +130,7 @@ def tape_of(state: State, listing: Listing) -> tuple[tape.Prints, tape.Quotes]:
     base = p.quantity_base
     return (
         tape.Prints(p.at_us, p.sign, p.price, base, p.price * base, p.at_us),
-        tape.Quotes(at_us, bid, ask, one, one, at_us, never, never),
+        tape.Quotes(at_us, bid, ask, one, one, at_us, never, never, never),
     )
 
 

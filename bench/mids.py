@@ -40,7 +40,7 @@ def run() -> list[tuple[str, str]]:
     sides = rng.choice([-1, 1], PRINTS)
     ones, flags = np.ones(PRINTS), np.zeros(QUOTES, dtype=bool)
     day = Prints(at, sides, np.interp(at, quoted, bid), ones, ones, at)
-    book = Quotes(quoted, bid, ask, ones[:QUOTES], ones[:QUOTES], quoted, flags, ~flags)
+    book = Quotes(quoted, bid, ask, ones[:QUOTES], ones[:QUOTES], quoted, flags, ~flags, flags)
     whole = fastest(lambda: spreads.minutes(day, book, 0, DAY_US))
     return [
         (f"mids at {PRINTS:,} prints from {QUOTES:,} quotes, one thread", f"{ours:.2f} s"),

@@ -56,13 +56,17 @@ def read_prints(entries: "pa.StructArray") -> Prints:
 
 
 def read_quotes(entries: "pa.StructArray") -> Quotes:
-    """Quotes by time; where a book and a quote tell of one moment, the quote is the last."""
+    """Quotes by time; where a book and a quote tell of one moment, the quote is the last.
+
+    What was asked for does not say whether it is every update.
+    """
     at, *sides, known, of_book, every = columns(entries)
     bid, ask, bid_size, ask_size = map(numbers, sides)
     times, known_us, is_book, is_every = whole(at), whole(known), flag(of_book), flag(every)
+    is_asked = flag(every.is_null())
     o = in_order(times, [bid_size, ask_size, bid, ask, known_us, ~is_book])
     told = (bid[o], ask[o], bid_size[o], ask_size[o])
-    return Quotes(times[o], *told, known_us[o], is_book[o], is_every[o])
+    return Quotes(times[o], *told, known_us[o], is_book[o], is_every[o], is_asked[o])
 
 
 def columns(entries: "pa.StructArray") -> list[Array]:

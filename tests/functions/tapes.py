@@ -32,12 +32,13 @@ def quotes(
     known_s: Sequence[float] | None = None,
     is_book: bool = False,
     is_every_update: bool = False,
+    is_asked: bool = False,
 ):
     """Rows of (seconds, bid, ask), known at once."""
     at, bid, ask = np.array(rows, dtype=float).reshape(-1, 3).T
     of_bid, of_ask = np.array(sizes or [(1.0, 1.0)] * at.size, dtype=float).reshape(-1, 2).T
     known = micros(at if known_s is None else known_s)
-    flags = (np.full(at.size, is_book), np.full(at.size, is_every_update))
+    flags = (np.full(at.size, flag) for flag in (is_book, is_every_update, is_asked))
     return Quotes(micros(at), bid, ask, of_bid, of_ask, known, *flags)
 
 

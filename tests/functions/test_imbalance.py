@@ -111,6 +111,18 @@ def test_books_between_the_quotes_are_no_updates():
     assert imbalance.minutes(tape.Quotes(**columns), 0, MINUTE).updates.tolist() == [2]
 
 
+def test_what_is_asked_for_beside_a_stream_takes_no_change_from_it():
+    told = streamed((99, 5, 101, 3), (99, 9, 101, 3), (99, 8, 101, 3), every=True)
+    asked = np.array([False, True, False])
+    beside = {"is_asked": asked, "is_every_update": ~asked}
+    columns = {n: getattr(told, n) for n in tape.Quotes.__slots__} | beside
+    columns["at_us"] = told.at_us + MINUTE - tapes.SECOND
+    found = imbalance.minutes(tape.Quotes(**columns), MINUTE, 2 * MINUTE)
+    assert (found.updates[0], found.unrecorded[0], found.imbalance[0]) == (1, 0, 3)
+    alone = imbalance.minutes(tapes.quotes((61, 99, 101), is_asked=True), MINUTE, 2 * MINUTE)
+    assert (alone.updates[0], alone.unrecorded[0]) == (1, 1)
+
+
 def test_no_quotes_are_no_minutes():
     assert imbalance.minutes(tapes.quotes(), 0, MINUTE).minute.size == 0
 

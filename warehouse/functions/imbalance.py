@@ -62,10 +62,13 @@ def contribution(
 def minutes(quotes: Quotes, start_us: int, end_us: int) -> Imbalances:
     """Imbalances of the minutes of [start_us, end_us); first levels of books are left out.
 
-    Give the last quote before the start, too: without it the first change is unknown.
+    So is what was asked for beside a stream, which misses no change for it. Give the last quote
+    before the start, too: without it the first change is unknown.
     """
     checked_period("imbalance", start_us, end_us, 60)
     own = ~quotes.is_book
+    if (is_streamed := own & ~quotes.is_asked).any():
+        own = is_streamed
     sides = (quotes.bid[own], quotes.bid_size[own], quotes.ask[own], quotes.ask_size[own])
     known, is_every = quotes.known_us[own], quotes.is_every_update[own]
     counts, sums = _minutes(quotes.at_us[own], sides, known, is_every, start_us, end_us)

@@ -37,8 +37,9 @@ class Quotes:
     """Best quotes by ascending time, microseconds since 1970; a missing side is NaN.
 
     Of quotes of one moment the last counts. `is_book` says that a quote is the first level of a
-    whole book, `is_every_update` that no change between it and the one before is missing. Sizes are
-    in base coins. ValueError where times descend or columns differ in length.
+    whole book, `is_every_update` that no change between it and the one before is missing,
+    `is_asked` that it was asked for and so belongs to no stream. Sizes are in base coins.
+    ValueError where times descend or columns differ in length.
     """
 
     at_us: Integers
@@ -49,10 +50,12 @@ class Quotes:
     known_us: Integers
     is_book: Booleans
     is_every_update: Booleans
+    is_asked: Booleans
 
     def __post_init__(self) -> None:
         sides = (self.bid, self.ask, self.bid_size, self.ask_size)
-        checked("quotes", self.at_us, *sides, self.known_us, self.is_book, self.is_every_update)
+        flags = (self.is_book, self.is_every_update, self.is_asked)
+        checked("quotes", self.at_us, *sides, self.known_us, *flags)
 
 
 def checked(name: str, at_us: Integers, *columns: NDArray[np.generic]) -> None:
