@@ -3,6 +3,8 @@
 A daily model (dbt's microbatch) needs nothing but its own UTC day, so it runs for the days on which
 a lake table that it reads has changed; every other model is rebuilt whole. A daily model may stand
 on a whole one and the other way round, so models are run in levels: whole, daily, whole, ...
+Neighbouring levels share one call of dbt where their days allow, since a call costs most of a
+second before it runs anything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,14 +23,17 @@ DESCRIBING = frozenset({"instruments"})
 class Model:
     """What planning needs of a dbt model.
 
-    `tables` are the lake tables it reads, through others too. `carries_state`: what it says of a
-    day depends on all earlier days, so it runs from the first change on. `reads_day_before`: on the
-    day before as well, so it also runs for the day after a change. Both hold for what stands on it.
+    `tables` are the lake tables it reads, through others too. `rows_from` are those of them whose
+    rows become its rows: on a day that holds none of theirs it has none. `carries_state`: what it
+    says of a day depends on all earlier days, so it runs from the first change on.
+    `reads_day_before`: on the day before as well, so it also runs for the day after a change. Both
+    hold for what stands on it.
     """
 
     name: str
     parents: tuple[str, ...]
     tables: frozenset[str]
+    rows_from: frozenset[str]
     is_daily: bool
     carries_state: bool = False
     reads_day_before: bool = False
@@ -59,10 +64,12 @@ def models(manifest: Mapping[str, Any]) -> list[Model]:
             }
             above = [found[p] for p in parents]
             meta = node["config"].get("meta", {})
+            filling = direct.union(*(p.rows_from for p in above)) - DESCRIBING
             found[key] = Model(
                 node["name"],
                 tuple(p.name for p in above),
                 frozenset(direct.union(*(p.tables for p in above))),
+                frozenset(meta.get("rows_from", filling)),
                 _runs_by_day(node["config"]),
                 bool(meta.get("carries_state")) or any(p.carries_state for p in above),
                 bool(meta.get("reads_day_before")) or any(p.reads_day_before for p in above),
@@ -103,23 +110,43 @@ def steps(
                 groups.setdefault(days or (NO_DAY,), []).append(model.name)
         for days, names in _parents_first(groups, members):
             planned += [Step(tuple(names), start, end) for start, end in runs(days)]
-    return planned
+    return _joined(planned)
+
+
+def _joined(planned: Sequence[Step]) -> list[Step]:
+    """Neighbouring steps as one where at most one of them has days, or both have the same.
+
+    dbt runs parents before children within a call, and a whole model heeds no days.
+    """
+    found: list[Step] = []
+    for step in planned:
+        last = found[-1] if found else None
+        days = {(s.start, s.end) for s in (last, step) if s and s.start}
+        if last and len(days) < 2 and not set(last.models) & set(step.models):
+            start, end = days.pop() if days else (None, None)
+            found[-1] = Step((*last.models, *step.models), start, end)
+        else:
+            found.append(step)
+    return found
 
 
 def days_to_run(
     model: Model, changed: Mapping[str, Iterable[date]], held: Mapping[str, Iterable[date]]
 ) -> list[date]:
     """The days on which a daily model's rows may differ from what it holds, sorted."""
-    facts = model.tables - DESCRIBING
-    changed_facts = {day for table in facts for day in changed.get(table, ())}
-    held_facts = {day for table in facts for day in held.get(table, ())}
-    described = {day for table in model.tables & DESCRIBING for day in changed.get(table, ())}
-    days = changed_facts | (described & held_facts)
+    days = _days_of(model.tables, changed)
     if model.reads_day_before:
-        days |= {day + ONE_DAY for day in days} & held_facts
+        days |= {day + ONE_DAY for day in days}
+    filled = _days_of(model.rows_from, held)
+    # A day that has lost all its rows loses those of the model, too.
+    days &= filled | _days_of(model.rows_from, changed)
     if days and model.carries_state:
-        days |= {day for day in held_facts if day > min(days)}
+        days |= {day for day in filled if day > min(days)}
     return sorted(days)
+
+
+def _days_of(tables: Iterable[str], days: Mapping[str, Iterable[date]]) -> set[date]:
+    return {day for table in tables for day in days.get(table, ())}
 
 
 def runs(days: Sequence[date]) -> list[tuple[date, date]]:

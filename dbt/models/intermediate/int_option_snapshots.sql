@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='microbatch',
     event_time='snapshot_at',
-    meta={'reads_day_before': true},
+    meta={'reads_day_before': true, 'rows_from': ['option_quotes']},
 ) }}
 
 with

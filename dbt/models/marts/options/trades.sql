@@ -1,4 +1,4 @@
-{{ config(event_time='event_at', meta={'reads_day_before': true}) }}
+{{ config(event_time='event_at', meta={'reads_day_before': true, 'rows_from': ['trades']}) }}
 
 with
 

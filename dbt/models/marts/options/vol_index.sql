@@ -1,4 +1,4 @@
-{{ config(meta={'reads_day_before': true}) }}
+{{ config(meta={'reads_day_before': true, 'rows_from': ['option_quotes']}) }}
 
 with
 
