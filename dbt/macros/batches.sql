@@ -1,6 +1,8 @@
 {# What a daily model reads beyond its own day: dbt cuts a plain `ref` to the batch. A model that uses
    these says `meta: {reads_day_before: true}`, and the build runs a changed day's next day too; one that
-   reads all days before says `meta: {carries_state: true}`, and the build runs every later day too. #}
+   reads all days before says `meta: {carries_state: true}`, and the build runs every later day too. One
+   whose rows are those of some of the lake tables it reads names these, `meta: {rows_from: [...]}`: the
+   build passes over days that hold none of them. #}
 
 {# All of `relation`; outside dbt a relation is its name. #}
 {% macro uncut(relation) -%}
