@@ -48,10 +48,10 @@ def numbers(column: Array) -> Floats:
 
 
 def wholes(column: Array) -> Integers:
-    """Whole numbers; ValueError where one is missing."""
+    """A writable copy of whole numbers; ValueError where one is missing."""
     if column.null_count:
         raise ValueError(f"{column.null_count} NULL among {len(column)} whole numbers")
-    return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.array(column.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def nullable(values: NDArray[Any], dtype: pa.DataType = NUMBER) -> Array:

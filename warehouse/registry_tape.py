@@ -92,13 +92,14 @@ def in_order(times: Integers, ties: Sequence[NDArray[Any]]) -> Integers | slice:
 
 
 def whole(column: Array) -> Integers:
-    """Whole numbers, 0 where missing."""
-    return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+    """A writable copy of whole numbers, 0 where missing: for arrays that may not be written a
+    kernel is compiled once more."""
+    return np.array(column.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def flag(column: Array) -> NDArray[np.bool_]:
-    """Flags, false where missing."""
-    return np.asarray(column.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+    """A writable copy of flags, false where missing."""
+    return np.array(column.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def per_period(

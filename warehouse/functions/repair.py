@@ -40,6 +40,7 @@ def repair_many(
     Columns are a, b, rho, m, sigma, max and rms change of implied volatility over the strikes with
     a weight; NaN where a slice has no parameters, no time or no quotes.
     """
+    raw = np.ascontiguousarray(raw)
     out = np.full((raw.shape[0], 7), np.nan)
     state = np.full(raw.shape[0], NO_SLICE, np.int8)
     known = np.isfinite(raw).all(axis=1) & (raw[:, 4] > 0.0) & (t_years > 0.0)
