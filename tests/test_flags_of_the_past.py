@@ -79,6 +79,9 @@ def test_an_event_is_not_flagged_for_books_after_it(marked, flagged):
             "int_book_depths": pl.DataFrame(books),
             "gaps": pl.DataFrame([{"venue": "v", "instrument_id": "v:X"} | gap]),
             "stg_instruments": pl.DataFrame([{"instrument_id": "v:X", "underlying": "X"}]),
+            "bars_1m": pl.DataFrame(
+                [{"instrument_id": "v:X", "minute_at": DAY, "available_at": DAY}]
+            ),
         },
         [],
         ["liquidity_events"],

@@ -84,6 +84,46 @@ of_books as (
 ),
 
 -- A hole of any feed: whoever reads the market through it is blind.
+gaps as (
+
+    select *
+
+    from {{ ref('gaps') }}
+
+    where table_name in ('books', 'quotes', 'trades', 'liquidations')
+
+),
+
+minutes as (
+
+    select
+        instrument_id,
+        minute_at,
+        available_at
+
+    from {{ ref('bars_1m') }}
+
+),
+
+-- A hole of prints is told by what came after it, and an archive comes a day later: until then nobody knows.
+found_gaps as (
+
+    select
+        gaps.*,
+        greatest(
+            gaps.ended_at,
+            coalesce(
+                case when gaps.table_name in ('trades', 'liquidations') then minutes.available_at end,
+                gaps.ended_at
+            )
+        ) as found_at
+
+    from gaps
+
+    {{ asof_left_join('minutes', 'minutes', ['instrument_id'], 'gaps', 'ended_at', 'minute_at') }}
+
+),
+
 of_gaps as (
 
     select
@@ -96,8 +136,8 @@ of_gaps as (
         gaps.ended_at,
         gaps.started_at as worst_at,
         cast(null as timestamp) as half_recovered_at,
-        gaps.ended_at as detected_at,
-        gaps.ended_at as available_at,
+        gaps.found_at as detected_at,
+        gaps.found_at as available_at,
         cast(null as double) as baseline,
         cast(null as double) as threshold,
         cast({{ seconds_between('gaps.started_at', 'gaps.ended_at') }} as double) as worst,
@@ -106,7 +146,7 @@ of_gaps as (
         gaps.cause as detail,
         false as is_availability_assumed
 
-    from {{ ref('gaps') }} as gaps
+    from found_gaps as gaps
 
     left join (
         select
@@ -118,8 +158,6 @@ of_gaps as (
         group by instrument_id
     ) as named
         on gaps.instrument_id = named.instrument_id
-
-    where gaps.table_name in ('books', 'quotes', 'trades', 'liquidations')
 
 ),
 
