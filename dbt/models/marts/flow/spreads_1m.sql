@@ -126,7 +126,7 @@ final as (
         cast(print_count as bigint) as print_count,
         cast(priced_count as bigint) as priced_count,
         quoted_bps,
-        quoted_s / 60 as quoted_share,
+        least(quoted_s / 60, 1) as quoted_share,
         effective_bps,
         realised_5s_bps,
         realised_1m_bps,
