@@ -145,7 +145,7 @@ select
     feeds.throttle_s > 0 as is_throttled,
     compared.available_at,
     {{ quality(
-        'compared.available_at',
+        'compared.ended_at',
         'compared.ended_at',
         'null',
         soft_flags=[
