@@ -26,6 +26,11 @@ def _folder(variable: str, default: Path) -> Path:
     return folder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, so that the two processes end together."""
+    items.sort(key=lambda item: item.get_closest_marker("whole") is None)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """Numbers computed by others; see its README for tolerances."""

@@ -10,6 +10,7 @@ import book_world
 import duckdb
 import flow_world
 import polars as pl
+import pytest
 
 from assets.building import build
 from pipelines import universe
@@ -18,6 +19,8 @@ from warehouse import lake
 from warehouse.contract import LAKE, LAKE_TABLES
 from warehouse.location import Location
 from warehouse.manifest import manifests
+
+pytestmark = pytest.mark.whole
 
 SUBJECTS = ["options", "flow", "carry", "hedging"]
 UNTIL = datetime(2026, 3, 10, 9, 17, 23, tzinfo=UTC)

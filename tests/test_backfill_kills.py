@@ -25,6 +25,8 @@ from pipelines.simulator.wire.server import serve_apart
 from warehouse.lake import Partition, orphans, read_manifest, scan
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[1]
 HISTORY = History(7, 0.002)
 IS_LONG = "HEDGEHOUSE_KILLS" in os.environ  # then twenty partitions, else six: each is a process

@@ -22,6 +22,8 @@ from assets.building import build
 from pipelines.universe import Instrument
 from warehouse.location import Location, World
 
+pytestmark = pytest.mark.whole
+
 BUCKETS = 50
 HISTORY = timedelta(days=20)
 

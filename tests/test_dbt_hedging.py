@@ -28,6 +28,8 @@ from assets.building import build
 from warehouse.functions import black
 from warehouse.location import Location, World
 
+pytestmark = pytest.mark.whole
+
 PUT = "deribit:BTC/USD:BTC-260327-65000-P"
 CALL = "deribit:BTC/USD:BTC-260626-75000-C"
 PERPETUAL = "deribit:BTC/USD:BTC"

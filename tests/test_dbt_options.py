@@ -12,6 +12,8 @@ from assets.building import build
 from pipelines.ingest import import_paths
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 CHAIN = "snapshot_at >= '2026-08-01'"
 AT_THE_MONEY = "snapshot_at < '2024-04-02'"
 

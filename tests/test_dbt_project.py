@@ -19,6 +19,8 @@ from warehouse.catalog import sql_type
 from warehouse.contract import LAKE_TABLES, OPS_TABLES
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 DBT = Path(__file__).parents[1] / "dbt"
 SQL = sorted((DBT / "models").rglob("*.sql"))
 MARTS = [p for p in SQL if "marts" in p.parts]

@@ -16,6 +16,8 @@ from warehouse.functions import black, svi
 from warehouse.functions.grid import CALL_DELTAS, TENOR_DAYS
 from warehouse.location import Location, World
 
+pytestmark = pytest.mark.whole
+
 # Enough of them, over a midnight, for the share of earlier ones to be known at the end.
 SNAPSHOTS = tuple(
     datetime(2026, 3, 10, 22, 0, tzinfo=UTC) + timedelta(minutes=5 * n) for n in range(36)

@@ -17,6 +17,8 @@ from assets.building import build
 from warehouse.functions import density, dynamics, forecasts, hedges, quadrature, svi
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 MARTS = ("vol_index", "density", "realized_vol", "vol_forecast", "variance_premium", "dynamics")
 YEAR_S = 31_536_000
 HOUR = timedelta(hours=1)

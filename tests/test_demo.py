@@ -2,9 +2,13 @@
 
 import json
 
+import pytest
+
 from hedgehouse import cli
 from hedgehouse.demo import FAULTS
 from pipelines.simulator.wire.faults import parse
+
+pytestmark = pytest.mark.whole
 
 SEED = 7
 

@@ -27,6 +27,8 @@ from pipelines.simulator.embedded import embedded
 from warehouse.lake import Check, Gap, Partition, read_manifest, scan
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 DAY = date(2026, 3, 10)
 MORNING = datetime(2026, 3, 10, 9, 30, tzinfo=UTC)
 NIGHT = datetime(2026, 3, 11, 0, 40, tzinfo=UTC)

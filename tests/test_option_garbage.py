@@ -14,6 +14,8 @@ from pipelines import universe
 from warehouse.functions import black
 from warehouse.location import Location, World
 
+pytestmark = pytest.mark.whole
+
 AT = datetime(2026, 3, 11, 7, 55, tzinfo=UTC)
 VOL, HALF = 0.5, 0.0004
 STRIKES = tuple(range(50_000, 92_500, 2_500))

@@ -17,6 +17,8 @@ from warehouse.generations import events
 from warehouse.location import Location
 from warehouse.publish import pointed, publish
 
+pytestmark = pytest.mark.whole
+
 KILLS = int(os.environ.get("HEDGEHOUSE_KILLS", "20"))
 READERS = 4
 PUBLISHES = int(os.environ.get("HEDGEHOUSE_PUBLISHES", "100"))

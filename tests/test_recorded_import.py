@@ -11,6 +11,8 @@ from warehouse import lake
 from warehouse.lake import Partition, read_manifest
 from warehouse.location import Location
 
+pytestmark = pytest.mark.whole
+
 SPOT, USD_M, COIN_M = "binance:BTC/USDT", "binance:BTC/USDT:USDT", "binance:BTC/USD:BTC"
 TRADES = {
     (date(2024, 7, 23), "binance:NEXO/USDT"): 4_503,

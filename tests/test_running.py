@@ -23,6 +23,8 @@ from warehouse.lake import Partition, read_manifest
 from warehouse.location import Location, World, WrongWorld
 from warehouse.manifest import manifests
 
+pytestmark = pytest.mark.whole
+
 DAY = date(2026, 3, 10)
 SEED, SIZE = 5, 0.002
 EVERY = timedelta(hours=1)

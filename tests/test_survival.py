@@ -18,6 +18,8 @@ from pipelines.venues import offering
 from warehouse import lake
 from warehouse.location import Location, World
 
+pytestmark = pytest.mark.whole
+
 SEEDS = int(os.environ.get("HEDGEHOUSE_FAULT_SEEDS", "2"))
 DAY = date(2026, 3, 10)
 VENUES = ("binance", "deribit")
