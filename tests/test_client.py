@@ -317,12 +317,12 @@ def test_a_statement_that_runs_too_long_is_stopped(published):
 
 
 def test_a_statement_that_needs_too_much_memory_is_an_error(published):
-    limits = hedgehouse.Limits(memory="50MB")
+    limits = hedgehouse.Limits(memory="20MB")
     with (
         hedgehouse.connect(published.root, limits=limits) as opened,
         pytest.raises(duckdb.OutOfMemoryException),
     ):
-        opened.sql("select list(i order by hash(i)) from range(50000000) t(i)")
+        opened.sql("select list(i order by hash(i)) from range(8000000) t(i)")
 
 
 def test_the_file_and_its_parts_are_not_writable_for_others(published):
