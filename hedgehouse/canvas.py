@@ -1,5 +1,6 @@
 """What do all figures share: colours, pages to choose from, and the stamp of what they show?"""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,22 @@ from hedgehouse import Warehouse
 BLUE, VERMILION, GREEN, PURPLE, ORANGE = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"
 CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE)
 GREY = "#595959"
+# Written on logarithmic axes of days.
+TICK_DAYS = (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 NOTE_PIXELS = 18  # height of a line of notes
+NOTE_LETTERS = 100  # of a line of notes, which a window of 700 pixels has room for
+AXIS_LETTERS, PANEL_LETTERS = 12, 13  # sizes of the titles of axes and panels
+HEAD_PIXELS, MENU_PIXELS = 105, 35  # heights of the title with its stamp, and of the menu
+LEGEND = {  # below, where it takes no width and lies on no data
+    "orientation": "h",
+    "yref": "container",
+    "y": 0.005,
+    "yanchor": "bottom",
+    "x": 0,
+    "xanchor": "left",
+    "bgcolor": "rgba(255, 255, 255, 0)",
+    "traceorder": "normal",
+}
 VENUE_COLOURS = {
     "deribit": BLUE,
     "binance": VERMILION,
@@ -49,8 +65,8 @@ class Moment:
 class Page:
     """What is seen at once: one expiry, one venue.
 
-    `notes` are lines above the panels; `view` is what part of the axes is seen at first, as
-    settings of the layout that every page of the figure has.
+    `notes` stand above the panels, each from a new line; `view` is what part of the axes is seen
+    at first, as settings of the layout that every page of the figure has.
     """
 
     name: str
@@ -80,21 +96,31 @@ def compose(
         for trace, row, column in page.traces:
             figure.add_trace(trace.update(visible=number == first), row=row, col=column)
     titles = [_titled(title, moment, known_at, page) for page in pages]
+    figure.update_annotations(font_size=PANEL_LETTERS)
     panels = list(figure.layout.annotations)
     noted = [[*panels, *_notes(page)] for page in pages]
-    deepest = max(len(page.notes) for page in pages)
+    deepest = max(len(_wrapped(page)) for page in pages)
+    above = HEAD_PIXELS + MENU_PIXELS * (len(pages) > 1) + NOTE_PIXELS * deepest
     figure.update_layout(
         template="plotly_white",
         title={"text": titles[first], "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         annotations=noted[first],
-        margin={"t": 130 + NOTE_PIXELS * deepest, "r": 30, "l": 80, "b": 60},
+        legend=LEGEND,
+        margin={"t": above, "r": 30, "l": 80, "b": 60},
         height=860,
         hovermode="closest",
     )
     figure.update_layout({key.replace(".", "_"): value for key, value in pages[first].view.items()})
+    figure.for_each_xaxis(_title_small)
+    figure.for_each_yaxis(_title_small)
     if len(pages) > 1:
         figure.update_layout(updatemenus=[_menu(pages, titles, noted, first, deepest)])
     return figure
+
+
+def _title_small(axis: Any) -> None:
+    if axis.title.text:
+        axis.title.font.size = AXIS_LETTERS
 
 
 def stamp(moment: Moment, known_at: datetime) -> str:
@@ -103,7 +129,7 @@ def stamp(moment: Moment, known_at: datetime) -> str:
     wanted = moment.wanted or moment.at
     last = f" (the last snapshot by {utc(wanted)})" if wanted != moment.at else ""
     return (
-        f"as of {utc(moment.at)}{last}, known {utc(known_at)}; times are UTC; "
+        f"as of {utc(moment.at)}{last}, known {utc(known_at)}; times are UTC<br>"
         f"{origin}, {moment.generation}"
     )
 
@@ -119,6 +145,11 @@ def known(frame: pl.DataFrame) -> datetime:
     return last
 
 
+def venues(frame: pl.DataFrame) -> str:
+    """Whose rows these are."""
+    return " and ".join(frame["venue"].drop_nulls().unique().sort())
+
+
 def percent(frame: pl.DataFrame, column: str) -> list[float | None]:
     """Annualised decimals as percent; NULL stays None, which is drawn as a gap."""
     return (frame[column] * 100).to_list()
@@ -129,13 +160,22 @@ def line(x: Sequence[Any], y: Sequence[Any], name: str, colour: str, **more: Any
     if all(value is None for value in y):
         name = f"{name} (no value)"
     style = {"color": colour, **more.pop("line", {})}
-    return go.Scatter(
-        x=x, y=y, name=name, mode=more.pop("mode", "lines+markers"), line=style, **more
-    ).update(connectgaps=False)
+    shown = {"mode": "lines+markers", "hovertemplate": _told(x), **more}
+    return go.Scatter(x=x, y=y, name=name, line=style, **shown).update(connectgaps=False)
+
+
+def _told(x: Sequence[Any]) -> str:
+    """What a pointer is told of a point; the name of its line stands beside it."""
+    at = "%{x|%d %b %Y %H:%M:%S}" if x and isinstance(x[0], datetime) else "%{x:,.4~f}"
+    return f"{at}<br>%{{y:,.4~f}}"
 
 
 def _titled(title: str, moment: Moment, known_at: datetime, page: Page) -> str:
     return f"{moment.underlying} {title}, {page.name}<br><sup>{stamp(moment, known_at)}</sup>"
+
+
+def _wrapped(page: Page) -> list[str]:
+    return [line for note in page.notes for line in textwrap.wrap(note, NOTE_LETTERS)]
 
 
 def _notes(page: Page) -> list[go.layout.Annotation]:
@@ -143,7 +183,7 @@ def _notes(page: Page) -> list[go.layout.Annotation]:
         return []
     place = {"xref": "paper", "x": 0, "yref": "paper", "y": 1, "yshift": 28}
     look = {"xanchor": "left", "yanchor": "bottom", "align": "left", "showarrow": False}
-    return [go.layout.Annotation(text="<br>".join(page.notes), **place, **look)]
+    return [go.layout.Annotation(text="<br>".join(_wrapped(page)), **place, **look)]
 
 
 def _menu(
@@ -165,6 +205,6 @@ def _menu(
         }
         for number, page in enumerate(pages)
     ]
-    above = 40 + NOTE_PIXELS * deepest
+    above = 30 + NOTE_PIXELS * deepest
     place = {"x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom"}
     return {"buttons": buttons, "active": first, "pad": {"b": above}, **place}

@@ -9,7 +9,6 @@ from plotly.subplots import make_subplots
 from hedgehouse import Warehouse
 from hedgehouse.canvas import (
     BLUE,
-    CYCLE,
     GREEN,
     GREY,
     ORANGE,
@@ -30,8 +29,9 @@ from hedgehouse.canvas import (
 YEARLY = "% a year, continuously compounded"
 STALE_HOURS = 1
 BLACK = "#000000"
+CAPACITY = "Capacity, thousand USD"
 PREFERENCE = ("mid", "mark", "last")
-COURSE_TENORS = (30, 90, 180)
+COURSE_TENORS = {30: PURPLE, 90: ORANGE, 180: BLACK}
 # What is taken from gross, in the order of the stack.
 COSTS = {
     "fees_apr": ("fees", VERMILION),
@@ -107,17 +107,18 @@ def _curve_page(curve: pl.DataFrame, contracts: pl.DataFrame, course: pl.DataFra
     at = curve["snapshot_at"][0]
     listed = contracts.filter(pl.col("snapshot_at") == at)
     ring = {"symbol": "circle-open", "size": 11}
-    tenors = curve["tenor_days"].to_list()
+    between = curve.filter(pl.col("rate").is_not_null())
     traces: list[Placed] = [
         (_contracts(listed, is_left_out=False), 1, 1),
         (
             line(
-                tenors,
-                percent(curve, "rate"),
+                between["tenor_days"].to_list(),
+                percent(between, "rate"),
                 "constant tenors",
                 VERMILION,
                 mode="markers",
                 marker=ring,
+                hovertemplate="%{x} days, %{y:.3f} % a year",
             ),
             1,
             1,
@@ -136,15 +137,15 @@ def _curve_page(curve: pl.DataFrame, contracts: pl.DataFrame, course: pl.DataFra
             line={"dash": "dash"},
         )
         traces.append((smooth, 1, 1))
-    for colour, tenor in zip(CYCLE, COURSE_TENORS, strict=False):
+    for tenor, colour in COURSE_TENORS.items():
         own = course.filter(pl.col("tenor_days") == tenor)
         if own["rate"].is_not_null().any():
             drawn = line(
-                own["snapshot_at"].to_list(), percent(own, "rate"), f"{tenor} days", colour
+                own["snapshot_at"].to_list(), percent(own, "rate"), f"at {tenor} days", colour
             )
             traces.append((drawn, 2, 1))
     source, error, gap = curve.select("spot_source", "fit_rmse_bps", "implied_spot_gap_bps").row(0)
-    notes = [f"{kind} prices of {utc(at)}, spot from {source}; within a day of expiry no rate."]
+    notes = [f"Prices: {kind} of {utc(at)}, spot from {source}; within a day of expiry no rate."]
     if error is not None:
         level = "" if gap is None else f"; the contracts' own spot is {gap:+.2f} bps off"
         notes.append(f"Contracts lie {error:.2f} bps of price about the smooth fit{level}.")
@@ -175,7 +176,7 @@ def carry(house: Warehouse, moment: Moment) -> go.Figure:
     figure = make_subplots(rows=2, cols=1, row_heights=[0.7, 0.3], vertical_spacing=0.06)
     figure.update_layout(barmode="stack")
     figure.update_yaxes(title_text="On capital, % a year", row=1)
-    figure.update_yaxes(title_text="Capacity, thousand USD", row=2)
+    figure.update_yaxes(title_text=CAPACITY, rangemode="tozero", row=2)
     figure.update_xaxes(type="category")
     figure.update_xaxes(title_text="Position: short leg / long leg", row=2)
     pages = [
@@ -191,28 +192,42 @@ def _net_page(horizon_days: int, own: pl.DataFrame) -> Page:
     places = [str(n) for n in range(1, shown.height + 1)]
     traces: list[Placed] = [
         (
-            go.Bar(x=places, y=percent(shown, column), name=name, marker={"color": colour}),
+            go.Bar(
+                x=places,
+                y=percent(shown, column),
+                name=name,
+                marker={"color": colour},
+                hovertemplate="position %{x}: %{y:.3f} % a year",
+            ),
             1,
             1,
         )
         for column, (name, colour) in COSTS.items()
     ]
     gross = line(places, percent(shown, "gross_apr"), "gross", BLUE, mode="markers")
-    traces.append((gross.update(marker={"size": 11}), 1, 1))
+    told = "position %{x}: %{y:.3f} % a year"
+    traces.append((gross.update(marker={"size": 11}, hovertemplate=told), 1, 1))
     rows = zip(places, shown.iter_rows(named=True), strict=True)
     traces += [(_left(place, row), 1, 1) for place, row in rows]
     room = go.Bar(
         x=places,
         y=shown["capacity_thousand_usd"].to_list(),
         name="capacity",
+        text=["" if v is None else f"{v:,.0f}" for v in shown["capacity_thousand_usd"]],
+        textposition="outside",
+        cliponaxis=False,
         marker={"color": GREEN},
         showlegend=False,
+        hovertemplate="position %{x}: %{y:,.1f} thousand USD<extra></extra>",
     )
+    rooms = zip(places, shown["capacity_thousand_usd"], strict=True)
+    unknown = [place for place, capacity in rooms if capacity is None]
     notes = (
         f"Bars are costs: fees and slippage in and out are spread over {horizon_days} days, the "
         "spot leg and the deposits cost what dollars earn elsewhere. Net is gross less costs.",
         f"{own.height - shown.height} of {own.height} positions have no known gross: no funding "
         "known, or a future that expires before.",
+        *([f"Without books, capacity is not known: {', '.join(unknown)}."] if unknown else []),
     )
     return Page(f"{horizon_days} days", (*traces, (room, 2, 1)), notes)
 
@@ -220,17 +235,19 @@ def _net_page(horizon_days: int, own: pl.DataFrame) -> Page:
 def _left(place: str, row: dict[str, Any]) -> go.Scatter:
     """The net of one position, whose legs stand in the legend."""
     short, long = (_leg(row[name]) for name in ("short_instrument_id", "long_instrument_id"))
-    about = [row["strategy"], row["breakeven_days"], row["quality_grade"], row["snapshot_at"]]
+    days = row["breakeven_days"]
+    pays = "never breaks even" if days is None else f"breaks even in {days:,.0f} days"
+    about = [row["strategy"], pays, row["quality_grade"], utc(row["snapshot_at"])]
     return go.Scatter(
         x=[place],
         y=[100 * row["net_apr"]],
-        name=f"{place}  {short} / {long}",
+        name=f"net {place}: {short} / {long}",
         mode="markers",
         marker={"color": BLACK, "symbol": "diamond", "size": 9},
         customdata=[about],
         hovertemplate=(
-            "%{customdata[0]}: net %{y:.2f} % a year<br>breaks even in %{customdata[1]:.0f} days"
-            "<br>grade %{customdata[2]}, of %{customdata[3]} UTC<extra></extra>"
+            "%{customdata[0]}: net %{y:.2f} % a year<br>%{customdata[1]}"
+            "<br>grade %{customdata[2]}, of %{customdata[3]}<extra></extra>"
         ),
     )
 

@@ -11,6 +11,7 @@ from hedgehouse import Warehouse
 from hedgehouse.canvas import (
     CYCLE,
     GREY,
+    TICK_DAYS,
     VENUE_COLOURS,
     Moment,
     Page,
@@ -20,10 +21,12 @@ from hedgehouse.canvas import (
     line,
     percent,
     read,
+    venues,
 )
 
 VOLATILITY = "Implied volatility, % a year"
 POINTS = "vol points"
+FROM_AFAR = {"x": 1.95, "y": 1.95, "z": 1.4}  # all of the surface and its axes is seen
 SKEW_TENORS = (7.0, 30.0, 60.0, 90.0, 180.0)
 
 GRID = """
@@ -65,8 +68,10 @@ def surface(house: Warehouse, moment: Moment) -> go.Figure:
     figure.update_yaxes(title_text="Tenor, days", type="category")
     figure.update_scenes(
         xaxis={"title": {"text": "Forward call delta"}, "autorange": "reversed"},
-        yaxis={"title": {"text": "Tenor, days"}, "type": "log"},
-        zaxis={"title": {"text": VOLATILITY}},
+        yaxis={"title": {"text": "Tenor, days"}, "type": "log", "tickvals": TICK_DAYS[2::2]},
+        zaxis={"title": {"text": "IV, % a year"}},
+        aspectmode="cube",
+        camera={"eye": FROM_AFAR, "center": {"x": 0, "y": 0, "z": -0.15}},
     )
     pages = _by_venue(grid, _surface_page)
     return compose(figure, "volatility surface", moment, known(grid), pages)
@@ -81,7 +86,7 @@ def term(house: Warehouse, moment: Moment) -> go.Figure:
     )
     figure.update_yaxes(title_text=VOLATILITY, row=1)
     figure.update_yaxes(title_text=f"25-delta, {POINTS}", row=2)
-    figure.update_xaxes(type="log")
+    figure.update_xaxes(type="log", tickvals=TICK_DAYS)
     figure.update_xaxes(title_text="Time to expiry, days", row=2)
     traces: list[Placed] = []
     for (venue,), own in shape.group_by("venue", maintain_order=True):
@@ -89,7 +94,7 @@ def term(house: Warehouse, moment: Moment) -> go.Figure:
     traces += [(dot, 1, 1) for row in index.iter_rows(named=True) for dot in _index_dots(row)]
     page = Page("by time to expiry", tuple(traces))
     known_at = max(known(frame) for frame in (shape, index) if not frame.is_empty())
-    return compose(figure, "term structure", moment, known_at, [page])
+    return compose(figure, f"term structure, {venues(shape)}", moment, known_at, [page])
 
 
 def skew(house: Warehouse, moment: Moment) -> go.Figure:

@@ -7,13 +7,15 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from hedgehouse import Warehouse
-from hedgehouse.canvas import CYCLE, GREY, Moment, Page, Placed, compose, known, line, read
+from hedgehouse.canvas import CYCLE, GREY, Moment, Page, Placed, compose, known, line, read, utc
 
 STALE_MINUTES = 10
 SHOWN_USD = 1_000_000.0  # whose cost is drawn over the day
 KINDS = {"perp": "perpetuals", "spot": "spot", "future": "dated futures", "option": "options"}
+SIZES = (10, 50, 250, 1_000, 5_000)  # thousand USD, written on the axes
 WIDTHS = (10, 5)  # bps; the widest that any book reaches is drawn
 BLACK = "#000000"
+COSTS = "%{x:,.0f} thousand USD: %{y:.3f} bps"
 
 LADDER = f"""
     select kind, instrument_id, side, notional_usd, slippage_bps, levels_used, reach_bps,
@@ -61,8 +63,9 @@ def liquidity(house: Warehouse, moment: Moment) -> go.Figure:
     ladder = read(house, LADDER, moment, "flow.slippage_ladder")
     split, day, depth = (house.sql(query, moment.asked()) for query in (SPLIT, DAY, DEPTH))
     figure = make_subplots(rows=2, cols=2, vertical_spacing=0.13, horizontal_spacing=0.1)
-    figure.update_xaxes(title_text="Size of the order, thousand USD", type="log", dtick=1)
-    figure.update_xaxes(title_text="Time, UTC", type="date", dtick=None, row=2, col=2)
+    figure.update_xaxes(title_text="Size, thousand USD", type="log", tickvals=SIZES)
+    figure.update_xaxes(title_text="Time, UTC", type="date", tickvals=None, row=2, col=2)
+    figure.update_layout(yaxis2_matches="y")
     figure.update_yaxes(title_text="Slippage of buying, bps", row=1, col=1)
     figure.update_yaxes(title_text="Slippage of selling, bps", row=1, col=2)
     figure.update_yaxes(title_text="Cost with fees, bps", row=2, col=1)
@@ -81,7 +84,7 @@ def _page(
     course, column, title = (
         (day, "slippage_bps", "Slippage of 1 million USD, bps")
         if width is None
-        else (depth, f"depth_{width}", f"Thinner side within {width} bps, million USD")
+        else (depth, f"depth_{width}", f"Depth within {width} bps, million USD")
     )
     traces: list[Placed] = []
     for name, colour in colours.items():
@@ -94,13 +97,16 @@ def _page(
         "Slippage is against each book's own middle, without fees; a size without a point is more "
         "than was recorded.",
         "Cost with fees is against the mean of the middles, in whole lots: split over all of them, "
-        "and on the one that alone is cheapest.",
+        "and on the one that alone is cheapest. Depth is that of a book's thinner side.",
     )
     return Page(KINDS.get(kind, kind), tuple(traces), notes, {"yaxis4.title.text": title})
 
 
 def _ladder(own: pl.DataFrame, name: str, colour: str, is_named: bool) -> go.Scatter:
-    about = own.select("levels_used", "reach_bps", "snapshot_at").rows()
+    about = [
+        (row["levels_used"], row["reach_bps"], utc(row["snapshot_at"]))
+        for row in own.iter_rows(named=True)
+    ]
     return line(
         (own["notional_usd"] / 1_000).to_list(),
         own["slippage_bps"].to_list(),
@@ -110,7 +116,7 @@ def _ladder(own: pl.DataFrame, name: str, colour: str, is_named: bool) -> go.Sca
         showlegend=is_named,
         customdata=about,
         hovertemplate=(
-            "%{y:.3f} bps, %{customdata[0]} levels of a book of %{customdata[2]} that reaches "
+            f"{COSTS}<br>%{{customdata[0]}} levels of a book of %{{customdata[2]}} that reaches "
             "%{customdata[1]:.1f} bps"
         ),
     )
@@ -121,8 +127,8 @@ def _splits(split: pl.DataFrame) -> list[go.Scatter]:
     for side, dash in (("buy", "solid"), ("sell", "dash")):
         own = split.filter(pl.col("side") == side)
         named = (
-            ("cost_bps", f"{side}, split", BLACK),
-            ("best_single_cost_bps", f"{side}, best alone", GREY),
+            ("cost_bps", f"{side}, split over venues", BLACK),
+            ("best_single_cost_bps", f"{side}, best venue alone", GREY),
         )
         drawn += [
             line(
@@ -132,7 +138,7 @@ def _splits(split: pl.DataFrame) -> list[go.Scatter]:
                 colour,
                 line={"dash": dash},
                 customdata=own.select("fee_bps").rows(),
-                hovertemplate="%{y:.3f} bps; the split pays fees of %{customdata[0]:.3f} bps",
+                hovertemplate=f"{COSTS}<br>the split pays fees of %{{customdata[0]:.3f}} bps",
             )
             for column, name, colour in named
             if own.height

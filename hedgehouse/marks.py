@@ -1,6 +1,7 @@
 """What does a trace look like as SVG, on the scales of its panel?"""
 
 import html
+import math
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -11,6 +12,8 @@ from hedgehouse.scales import Scale
 INK = "#333333"
 DASHES = {"dot": "2,3", "dash": "7,4"}
 NARROWEST = 24  # cell that has room for its number
+DARK = 330  # sum of red, green and blue below which white is read better than black
+RAMP_WIDTH, RAMP_STEPS = 160, 32
 
 
 def _scatter(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Iterator[str]:
@@ -22,7 +25,8 @@ def _scatter(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Itera
         for (place, _), value, above, below in bars:
             if place is not None and None not in (value, above, below):
                 top, bottom = y.at(value + above), y.at(value - below)
-                yield line(place, top or 0.0, place, bottom or 0.0, colour)
+                ends = line(place, top or 0.0, place, bottom or 0.0, colour)
+                yield ends.replace("/>", f" opacity='{trace.opacity or 1.0}'/>")
     if "lines" in mode:
         width, dash = trace.line.width or 1.6, DASHES.get(trace.line.dash or "", "")
         for run in _runs(places, trace.line.shape):
@@ -59,9 +63,10 @@ def _bar(trace: Any, x: Scale, y: Scale, raised: dict[Any, float]) -> Iterator[s
     gaps = [b - a for a, b in pairwise(places)]
     width = max(1.5, 0.7 * min(gaps, default=10.0))
     look = "fill-opacity='0.45'" if trace.marker.pattern.shape else ""
-    for at, value in zip(trace.x, trace.y, strict=True):
+    labels = trace.text if trace.text is not None else [""] * len(trace.x)
+    for at, value, label in zip(trace.x, trace.y, labels, strict=True):
         place = x.at(at)
-        if place is None or not value:
+        if place is None or value is None:
             continue
         start = raised.get(at, 0.0)
         raised[at] = start + value
@@ -70,10 +75,14 @@ def _bar(trace: Any, x: Scale, y: Scale, raised: dict[Any, float]) -> Iterator[s
             yield f"<rect x='{place - width / 2:.1f}' y='{min(low, high):.1f}' "
             yield f"width='{width:.1f}' height='{abs(low - high):.1f}' "
             yield f"fill='{trace.marker.color}' {look}/>"
+            if label:
+                yield text(place, min(low, high) - 4, label, 9, "middle")
 
 
 def _heatmap(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Iterator[str]:
     low, high = shaded(trace)
+    # Two digits at least of the largest value.
+    digits = max(0, 1 - math.floor(math.log10(max(abs(low), abs(high)) or 1.0)))
     columns, rows = _cells([x.at(v) for v in trace.x]), _cells([y.at(v) for v in trace.y])
     for n, (top, bottom) in enumerate(rows):
         for m, (left, right) in enumerate(columns):
@@ -86,9 +95,18 @@ def _heatmap(trace: Any, x: Scale, y: Scale, _raised: dict[Any, float]) -> Itera
             yield f"height='{bottom - top + 0.3:.1f}' fill='{colour}'/>"
             if right - left > NARROWEST:
                 mark = trace.text[n][m] if trace.text is not None else ""
-                ink = "white" if share < 0.5 else "black"
+                ink = "white" if sum(_parts(colour)) < DARK else "black"
                 middle = (left + right) / 2, (top + bottom) / 2 + 3
-                yield text(*middle, f"{value:.0f}{mark}", 9, "middle", colour=ink)
+                yield text(*middle, f"{value:.{digits}f}{mark}", 9, "middle", colour=ink)
+
+
+def ramp(trace: Any, left: float, top: float) -> Iterator[str]:
+    """The colours of a heat map from its lowest value to its highest."""
+    width = RAMP_WIDTH / RAMP_STEPS
+    for n in range(RAMP_STEPS):
+        colour = _shade(trace.colorscale, n / (RAMP_STEPS - 1))
+        yield f"<rect x='{left + n * width:.1f}' y='{top:.1f}' width='{width + 0.3:.1f}' "
+        yield f"height='10' fill='{colour}'/>"
 
 
 def shaded(trace: Any) -> tuple[float, float]:

@@ -11,16 +11,18 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from hedgehouse.marks import DASHES, DRAWN, INK, line, mark, shaded, text
+from hedgehouse.marks import DASHES, DRAWN, INK, line, mark, ramp, shaded, text
 from hedgehouse.scales import Scale, scale
 
 WIDTH, HEIGHT = 1_040, 700
-LEFT, RIGHT, BOTTOM = 78, 270, 52
+LEFT, RIGHT, BOTTOM = 78, 285, 52
+LABEL_ROOM = 1.12  # of the height of the highest bar that has a label above it
+FLAT_HEIGHT = 42  # of what the legend says of a heat map
 LINE, LETTER = 15, 6  # height of a line of text, width of a letter
 FONT = "font-family='Helvetica, Arial, sans-serif'"
 FAINT = "#e2e2e2"
 NAMED = ("scatter", "bar")  # in the legend
-LONGEST_NAME, LONGEST_LINE = 42, 165  # letters
+LONG_NAME, LONGEST_NAME, LONGEST_LINE = 42, 50, 165  # letters
 
 Panel = tuple[str, str]  # names of its axes: x2, y2
 
@@ -43,8 +45,7 @@ def svg(figure: go.Figure) -> str:
     ]
     is_flat = len(traces) < sum(t.visible is not False for t in figure.data)
     for panel, drawn in panels.items():
-        shared = [t for t in traces if _column(figure, t.xaxis) == _column(figure, panel[0])]
-        parts += _panel(figure, panel, drawn, shared, top, is_flat)
+        parts += _panel(figure, panel, drawn, traces, top, is_flat)
     parts += _legend(traces, top)
     return "\n".join(part.rstrip() for part in [*parts, "</svg>"]) + "\n"
 
@@ -57,7 +58,7 @@ def _heads(figure: go.Figure) -> list[str]:
     return [part for head in heads for part in textwrap.wrap(head, LONGEST_LINE)]
 
 
-def _column(figure: go.Figure, name: str | None) -> str:
+def _leader(figure: go.Figure, name: str | None) -> str:
     """The axis that this one goes along with."""
     axis = figure.layout[_long(name or "x")]
     return axis.matches or name or "x"
@@ -72,7 +73,7 @@ def _panel(
     figure: go.Figure,
     panel: Panel,
     traces: list[Any],
-    shared: list[Any],
+    seen: list[Any],
     top: float,
     is_alone: bool,
 ) -> Iterator[str]:
@@ -82,10 +83,16 @@ def _panel(
     wide, high = WIDTH - LEFT - RIGHT, HEIGHT - BOTTOM - top
     left, right = (LEFT + share * wide for share in across)
     low, ceiling = (HEIGHT - BOTTOM - share * high for share in up)
-    ranged = figure.layout[_long(_column(figure, panel[0]))]
-    xs = [v for t in shared for v in t.x]
+    across_too = [t for t in seen if _leader(figure, t.xaxis) == _leader(figure, panel[0])]
+    up_too = [t for t in seen if _leader(figure, t.yaxis or "y") == _leader(figure, panel[1])]
+    ranged = figure.layout[_long(_leader(figure, panel[0]))]
+    xs = [v for t in across_too for v in t.x]
     x = scale(ranged if x_axis.range is None else x_axis, xs, left, right)
-    y = scale(y_axis, list(_heights(traces)), low, ceiling)
+    y = scale(y_axis, list(_heights(up_too)), low, ceiling)
+    for shape in figure.layout.shapes:
+        if (shape.xref, shape.yref) == (f"{panel[0]} domain", f"{panel[1]} domain"):
+            yield f"<rect x='{left:.1f}' y='{ceiling:.1f}' width='{right - left:.1f}' "
+            yield f"height='{low - ceiling:.1f}' fill='{shape.fillcolor}'/>"
     yield f"<clipPath id='{panel[0]}{panel[1]}'><rect x='{left:.1f}' y='{ceiling:.1f}' "
     yield f"width='{right - left:.1f}' height='{low - ceiling:.1f}'/></clipPath>"
     yield from _frame(x, y, x_axis, y_axis, (left, right, low, ceiling))
@@ -103,10 +110,20 @@ def _heights(traces: list[Any]) -> Iterator[Any]:
         if trace.type == "bar":
             for at, value in zip(trace.x, trace.y, strict=True):
                 stacked[at] = stacked.get(at, 0.0) + (value or 0.0)
+        elif trace.type == "scatter" and trace.error_y.array is not None:
+            yield from _ends(trace.y, trace.error_y.array, 1)
+            yield from _ends(trace.y, trace.error_y.arrayminus, -1)
         else:
             yield from trace.y
     if stacked:
         yield from (0.0, *stacked.values())
+    if any(trace.type == "bar" and trace.text is not None for trace in traces):
+        yield LABEL_ROOM * max(stacked.values())
+
+
+def _ends(values: Any, bars: Any, sign: int) -> Iterator[float | None]:
+    for value, bar in zip(values, bars, strict=True):
+        yield value if value is None or bar is None else value + sign * bar
 
 
 def _frame(
@@ -141,8 +158,9 @@ def _legend(traces: list[Any], top: float) -> Iterator[str]:
     for n, flat in enumerate(flats):
         low, high = shaded(flat)
         told = f"cells: {flat.colorbar.title.text}, {low:.3g} to {high:.3g}"
-        yield text(left, top + 12 + n * 17, told, 10, "start")
-    top += 17 * len(flats)
+        yield text(left, top + 12 + n * FLAT_HEIGHT, told, 10, "start")
+        yield from ramp(flat, left, top + 20 + n * FLAT_HEIGHT)
+    top += FLAT_HEIGHT * len(flats)
     named = [t for t in traces if t.type in NAMED and t.showlegend is not False and t.name]
     for n, trace in enumerate(named):
         y = top + 8 + n * 17
@@ -158,4 +176,5 @@ def _legend(traces: list[Any], top: float) -> Iterator[str]:
             look = "fill-opacity='0.45'" if trace.marker.pattern.shape else ""
             box = f"x='{left + 4}' y='{y - 5}' width='14' height='10'"
             yield f"<rect {box} fill='{colour}' {look}/>"
-        yield text(left + 28, y + 4, trace.name[:LONGEST_NAME], 10, "start")
+        size = 10 if len(trace.name) <= LONG_NAME else 9
+        yield text(left + 28, y + 4, trace.name[:LONGEST_NAME], size, "start")

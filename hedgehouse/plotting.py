@@ -1,5 +1,6 @@
 """Which figure of a published snapshot was asked for, and into which file does it go?"""
 
+import html
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -42,6 +43,28 @@ MOMENTS = {
     "carry": ("carry.net", "snapshot_at", "carry"),
 }
 PNG_SIZE = {"width": 1400, "height": 860, "scale": 2}
+# The library's bar has a button that sends the figure to its maker's servers: not here.
+CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
+# The page asks its browser to refuse whatever would leave the machine, and to keep the colours,
+# which were chosen on white.
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; worker-src blob:; form-action 'none'; base-uri 'none'"
+)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="only light">
+<title>{name}</title>
+</head>
+<body>
+{figure}
+</body>
+</html>
+"""
 
 
 class NoPicture(RuntimeError):
@@ -66,29 +89,39 @@ def write(figure: go.Figure, file: Path) -> None:
     Raises `NoPicture` where the suffix is another, or the machine cannot draw a PNG.
     """
     if file.suffix == ".html":
-        figure.write_html(
-            file,
-            include_plotlyjs=True,
-            include_mathjax=False,
-            config={"displaylogo": False, "responsive": True},
-            div_id="figure",
-        )
+        file.write_text(_page(figure), encoding="utf-8")
     elif file.suffix == ".svg":
-        file.write_text(svg(figure))
+        file.write_text(svg(figure), encoding="utf-8")
     elif file.suffix == ".png":
         _write_png(figure, file)
     else:
         raise NoPicture(f"{file}: figures are written to .html, .svg or .png")
 
 
+def _page(figure: go.Figure) -> str:
+    drawn = figure.to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        include_mathjax=False,
+        config=CONFIG,
+        div_id="figure",
+    )
+    name = html.escape(figure.layout.title.text.split("<br>")[0])
+    return PAGE.format(policy=POLICY, name=name, figure=drawn)
+
+
 def _write_png(figure: go.Figure, file: Path) -> None:
     way_out = f"write {file.with_suffix('.html')} or {file.with_suffix('.svg')} instead"
     if find_spec("kaleido") is None:
-        raise NoPicture(f"{file}: a PNG needs the package kaleido and Chrome; {way_out}")
+        raise NoPicture(
+            f"{file}: a PNG needs kaleido (pip install kaleido) and Chrome or Chromium; {way_out}"
+        )
     try:
         figure.write_image(file, format="png", **PNG_SIZE)
     except RuntimeError as error:  # what plotly says where there is no browser
-        raise NoPicture(f"{file}: a PNG needs Chrome or Chromium; {way_out}") from error
+        raise NoPicture(
+            f"{file}: a PNG needs Chrome or Chromium, which did not start; {way_out}"
+        ) from error
 
 
 def _moment(

@@ -1,17 +1,38 @@
 """What does variance cost over what it comes to?"""
 
+from datetime import timedelta
+
 import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
 from hedgehouse import Warehouse
-from hedgehouse.canvas import CYCLE, Moment, Page, Placed, compose, known, line, percent, read, utc
+from hedgehouse.canvas import (
+    CYCLE,
+    TICK_DAYS,
+    Moment,
+    Page,
+    Placed,
+    compose,
+    known,
+    line,
+    percent,
+    read,
+    utc,
+    venues,
+)
 
 PREMIUM_TENOR = 30
+HALF_A_DAY, FEW_DAYS = timedelta(hours=12), timedelta(days=7)
+DAY_MS = 86_400_000  # as axes of dates count
+NOTE = (
+    "Realised before needs as many days of prices as the tenor, realised after as many more; a "
+    "forecast one at least, and there is none beyond 30 days."
+)
 
 # A forward value was not there before its window closed.
 PREMIUM = """
-    select tenor_days, day_at, snapshot_at,
+    select venue, tenor_days, day_at, snapshot_at,
         sqrt(implied_variance) as implied, sqrt(trailing_realized_variance) as trailing,
         sqrt(forecast_realized_variance) as forecast,
         case when closes_at <= $at then sqrt(forward_realized_variance) end as forward,
@@ -34,11 +55,14 @@ def premium(house: Warehouse, moment: Moment) -> go.Figure:
         rows=2, cols=2, vertical_spacing=0.12, subplot_titles=_premium_titles(days)
     )
     figure.update_yaxes(title_text="Root of variance, % a year", row=1)
-    figure.update_yaxes(title_text="Premium, variance a year", row=2)
-    figure.update_xaxes(title_text="Tenor, days", type="log", col=1)
-    figure.update_xaxes(title_text="Day, UTC", type="date", col=2)
-    page = Page("implied and realised", (*_premium_traces(days),))
-    return compose(figure, "variance premium", moment, known(days), [page])
+    figure.update_yaxes(title_text="Premium, variance a year", rangemode="tozero", row=2)
+    figure.update_xaxes(title_text="Tenor, days", type="log", tickvals=TICK_DAYS, col=1)
+    figure.update_xaxes(title_text="Day, UTC", type="date", tickformat="%d %b %Y", col=2)
+    first, last = days["day_at"][0], days["day_at"][-1]
+    if last - first < FEW_DAYS:  # else a day alone is shown to the millisecond
+        figure.update_xaxes(range=[first - HALF_A_DAY, last + HALF_A_DAY], dtick=DAY_MS, col=2)
+    page = Page("implied and realised", (*_premium_traces(days),), (NOTE,))
+    return compose(figure, f"variance premium, {venues(days)}", moment, known(days), [page])
 
 
 def _premium_titles(days: pl.DataFrame) -> tuple[str, ...]:

@@ -74,8 +74,10 @@ def scale(axis: go.layout.XAxis, values: Sequence[Any], first: float, last: floa
         return Scale(kind, -0.5, len(names) - 0.5, first, last, names)
     known = [n for v in values if (n := as_number(v, kind, ())) is not None]
     if axis.range is not None:
-        low, high = (float(v) for v in axis.range)
+        low, high = (_seconds(v) if kind == "date" else float(v) for v in axis.range)
         return Scale(kind, low, high, first, last)
+    if axis.rangemode == "tozero":
+        known.append(0.0)
     if not known:
         known = [0.0, 1.0]
     low, high = min(known), max(known)
@@ -98,11 +100,15 @@ def as_number(value: Any, kind: str, names: tuple[str, ...]) -> float | None:
     if kind == "category":
         return float(names.index(str(value))) if str(value) in names else None
     if isinstance(value, datetime):
-        return (value - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
+        return _seconds(value)
     number = float(value)
     if kind == "log":
         return math.log10(number) if number > 0 else None
     return number if math.isfinite(number) else None
+
+
+def _seconds(at: datetime) -> float:
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
 
 
 def _round_step(rough: float) -> float:

@@ -19,6 +19,7 @@ from hedgehouse.canvas import (
     known,
     percent,
     utc,
+    venues,
 )
 from warehouse.functions import svi
 
@@ -62,13 +63,14 @@ def smile(house: Warehouse, moment: Moment) -> go.Figure:
         for expiry in expiries["expires_at"]
     ]
     first = (expiries["t_years"] - SHOWN_FIRST_YEARS).abs().arg_min() or 0
-    figure = compose(_panels(moment), "volatility smile", moment, known(quotes), pages, first)
+    title = f"volatility smile, {venues(slices)}"
+    figure = compose(_panels(moment), title, moment, known(quotes), pages, first)
     return figure.update_layout(barmode="stack")
 
 
 def _panels(moment: Moment) -> go.Figure:
     figure = make_subplots(
-        rows=3, cols=1, shared_xaxes=True, row_heights=[0.6, 0.2, 0.2], vertical_spacing=0.04
+        rows=3, cols=1, shared_xaxes=True, row_heights=[0.54, 0.23, 0.23], vertical_spacing=0.04
     )
     figure.update_yaxes(title_text="Implied volatility, % a year", row=SMILE)
     figure.update_yaxes(title_text="Quote - fit, vol points", row=RESIDUAL)
@@ -138,8 +140,16 @@ def _dotted(venue: str, what: str, quotes: pl.DataFrame, symbol: str) -> go.Scat
         marker={"color": colour, "symbol": symbol, "size": 7},
         opacity=0.45 if left_out else 1,
         customdata=quotes.select("option_type", "exclude_reason").rows(),
-        hovertemplate="%{x:,.0f} USD %{customdata[0]}<br>%{y:.2f} %"
+        text=[_sides(row) for row in quotes.iter_rows(named=True)],
+        hovertemplate="%{x:,.0f} USD %{customdata[0]}<br>%{y:.2f} %, %{text}"
         + ("<br>left out: %{customdata[1]}" if left_out else ""),
+    )
+
+
+def _sides(quote: dict[str, Any]) -> str:
+    sides = (("bid", quote["iv_bid"]), ("ask", quote["iv_ask"]))
+    return ", ".join(
+        f"{side} without a vol" if vol is None else f"{side} {100 * vol:.2f}" for side, vol in sides
     )
 
 

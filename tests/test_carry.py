@@ -516,6 +516,9 @@ def test_the_curve_is_drawn_with_its_contracts_in_its_units_and_of_its_time(mart
     (contracts,) = [t for t in figure.data if t.name == "listed contracts" and len(t.x) > 1]
     days = [(EXPIRIES[name] - NOON) / timedelta(days=1) for name in contracts.text]
     assert list(contracts.x) == days
+    assert None not in shown["constant tenors"].y  # beyond the contracts there is no point
+    colours = [trace.line.color or trace.marker.color for trace in shown.values()]
+    assert len(set(colours)) == len(colours)
     np.testing.assert_allclose(contracts.y, [100 * planted_rate(d / 365) for d in days])
     text = figure.to_json()
     for part in ("Basis, % a year, continuously compounded", "Time to expiry, days",
@@ -533,6 +536,11 @@ def test_the_parts_of_a_carry_are_drawn_so_that_they_add_up(marts, tmp_path):
     np.testing.assert_allclose(shown["gross"] - sum(parts), net)
     assert net == sorted(net, reverse=True)
     assert figure.layout.barmode == "stack"
+    (room,) = [t for t in figure.data if t.visible and t.name == "capacity"]
+    unknown = [size is None for size in room.y]
+    assert [label == "" for label in room.text] == unknown
+    said = " ".join(note.text or "" for note in figure.layout.annotations)
+    assert ("capacity is not known" in said) == any(unknown)
     assert {"On capital, % a year", "Capacity, thousand USD"} <= {
         figure.layout.yaxis.title.text, figure.layout.yaxis2.title.text
     }  # fmt: skip

@@ -88,7 +88,11 @@ def test_a_page_is_a_kind_and_perpetuals_come_first(moment):
     assert [b.label for b in figure.layout.updatemenus[0].buttons] == ["perpetuals", "spot"]
     assert "perpetuals" in figure.layout.title.text
     assert "as of 2026-03-01 12:00:00 UTC" in figure.layout.title.text
-    assert {t.name for t in figure.data if t.visible} >= {"a:perp", "b:perp", "buy, split"}
+    assert {t.name for t in figure.data if t.visible} >= {
+        "a:perp",
+        "b:perp",
+        "buy, split over venues",
+    }
     assert not shown(figure, "a:spot")
 
 
@@ -100,10 +104,17 @@ def test_only_the_last_book_is_drawn_and_what_it_cannot_fill_is_a_gap(moment):
     assert list(shown(figure, "b:perp")[0].y) == [2.0, None]
 
 
+def test_buying_and_selling_have_one_scale(moment):
+    figure = liquidity(planted(4e6), moment)
+    assert figure.layout.yaxis2.matches == "y"
+    assert list(figure.layout.xaxis.tickvals) == [10, 50, 250, 1_000, 5_000]
+    assert figure.layout.xaxis4.tickvals is None
+
+
 def test_the_split_stands_beside_the_best_venue_alone(moment):
     figure = liquidity(planted(4e6), moment)
-    assert list(shown(figure, "buy, split")[0].y) == [5.5, 5.5]
-    assert list(shown(figure, "sell, best alone")[0].y) == [6.0, 6.0]
+    assert list(shown(figure, "buy, split over venues")[0].y) == [5.5, 5.5]
+    assert list(shown(figure, "sell, best venue alone")[0].y) == [6.0, 6.0]
 
 
 def test_depth_is_that_of_the_thinner_side_in_millions_and_in_order(moment):
@@ -111,7 +122,7 @@ def test_depth_is_that_of_the_thinner_side_in_millions_and_in_order(moment):
     course = shown(figure, "a:perp")[-1]
     assert list(course.y) == [4.0, 4.0]
     assert course.x[0] < course.x[1]
-    assert figure.layout.yaxis4.title.text == "Thinner side within 10 bps, million USD"
+    assert figure.layout.yaxis4.title.text == "Depth within 10 bps, million USD"
 
 
 def test_books_that_do_not_reach_show_the_course_of_slippage_instead(moment):

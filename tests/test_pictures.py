@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import hedgehouse
 from hedgehouse import plotting
 from hedgehouse.canvas import Moment
-from hedgehouse.pictures import svg
+from hedgehouse.pictures import LONGEST_NAME, svg
 from hedgehouse.scales import scale
 from tests.conftest import clock
 from warehouse.instants import in_utc
@@ -64,7 +64,7 @@ def test_a_picture_names_its_units_its_time_and_its_lines(house, kind):
         if trace.visible and trace.type == "heatmap":
             assert any(t.startswith(f"cells: {trace.colorbar.title.text}, ") for t in said)
         elif trace.visible and trace.name and trace.showlegend is not False:
-            assert trace.type == "surface" or trace.name[:42] in said
+            assert trace.type == "surface" or trace.name[:LONGEST_NAME] in said
 
 
 @pytest.mark.parametrize("file", sorted(PICTURES.glob("*.svg")), ids=lambda file: file.stem)
@@ -128,6 +128,48 @@ def test_missing_values_break_a_line_and_are_no_dot():
     picture = svg(figure)
     assert picture.count("<polyline") == 1
     assert picture.count("<circle") == 3
+
+
+def test_the_bars_of_errors_lie_within_their_panel():
+    bars = {"array": [5.0, None], "arrayminus": [3.0, None], "symmetric": False, "type": "data"}
+    trace = go.Scatter(x=[1, 2], y=[0.0, 1.0], error_y=bars, mode="markers", name="a", opacity=0.4)
+    figure = go.Figure(trace).update_layout(title={"text": "t"})
+    said = {float(word) for word in words(drawn(figure)) if word.strip("-").isdigit()}
+    assert {-2.0, 4.0} <= said
+    (bar,) = [
+        line for line in svg(figure).splitlines() if "opacity='0.4'/>" in line and "<line" in line
+    ]
+    assert "stroke=" in bar
+
+
+def test_a_map_has_a_ramp_of_its_colours_and_digits_for_its_values():
+    flat = go.Heatmap(
+        x=["a", "b"], y=["c"], z=[[-1.25, 1.68]], zmin=-1.68, zmax=1.68,
+        colorscale=[[0, "#2166ac"], [0.5, "#f7f7f7"], [1, "#b2182b"]], colorbar={"title": "bp"},
+    )  # fmt: skip
+    figure = go.Figure(flat).update_layout(title={"text": "t"})
+    picture = svg(figure)
+    assert {"-1.2", "1.7", "cells: bp, -1.68 to 1.68"} <= words(drawn(figure))
+    assert picture.index("fill='#2166ac'") < picture.index("fill='#b2182b'", picture.index("cells"))
+    assert picture.count("height='10' fill=") == 32
+
+
+def test_a_bar_has_its_label_above_it_and_zero_is_labelled_and_missing_is_not():
+    bars = go.Bar(x=["1", "2", "3"], y=[100.0, 0.0, None], text=["100", "0", ""], name="a")
+    bars.marker.color = "#009E73"
+    picture = drawn(go.Figure(bars).update_layout(title={"text": "t"}))
+    heights = {n.text: float(n.attrib["y"]) for n in picture.iter() if n.text in ("100", "0")}
+    assert set(heights) == {"100", "0"}
+    assert heights["100"] < heights["0"]
+    assert heights["100"] > 90  # below the title, within the panel
+
+
+def test_an_axis_that_starts_at_zero_holds_zero_and_days_can_be_given_as_ends():
+    held = scale(go.layout.YAxis(rangemode="tozero"), [5.0, 6.0], 0.0, 100.0)
+    assert held.low <= 0.0
+    ends = [NOON - timedelta(hours=12), NOON + timedelta(hours=12)]
+    day = scale(go.layout.XAxis(type="date", range=ends), [NOON], 0.0, 100.0)
+    assert day.at(NOON) == pytest.approx(50.0)
 
 
 def test_the_last_snapshot_by_a_time_is_drawn_and_named(house):

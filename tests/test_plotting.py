@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -181,7 +181,8 @@ def test_a_slice_with_arbitrage_has_a_badge_that_says_so(house):
         for button in figure.layout.updatemenus[0].buttons
         if f"{expiry:%Y-%m-%d %H}" in button.label
     ]
-    raw, repaired = button.args[1]["annotations"][0]["text"].split("<br>")
+    told = button.args[1]["annotations"][0]["text"]
+    raw, repaired = told.replace("<br>", " ").split("<b>deribit repaired")
     assert "✗ arbitrage: " in raw
     assert "✓ free of arbitrage" in repaired
     assert re.search(r"RMSE \d+\.\d{3} vol points", raw)
@@ -234,7 +235,7 @@ def test_what_was_realised_after_a_day_is_drawn_from_when_its_window_has_closed(
     connection = duckdb.connect()
     connection.execute("create schema options")
     connection.execute(
-        "create table options.variance_premium as select 'BTC' as underlying, "
+        "create table options.variance_premium as select 'BTC' as underlying, 'v' as venue, "
         "30 as tenor_days, timestamp '2026-01-01' + to_days(n::int) as day_at, "
         "day_at + interval 23 hour as snapshot_at, snapshot_at + interval 721 hour as closes_at, "
         "snapshot_at as known_at, closes_at as available_at, 0.36 as implied_variance, "
@@ -264,6 +265,41 @@ def test_a_page_fetches_nothing(said, tmp_path):
     assert len(page) > 1_000_000, "the library is inside"
     assert [tag for tag in tags if "http" in tag or "src=" in tag or "href=" in tag] == []
     assert "as of 2026-03-10 12:05:00 UTC" in page
+    # Nor can it: its browser is told to refuse, and the library's bar has no button that would
+    # send the figure elsewhere.
+    assert "content=\"default-src 'none'; " in page
+    assert "connect-src" not in page[: page.index("<body>")]
+    assert '"showSendToCloud": false' in page
+    assert "<title>BTC volatility smile, deribit, expiry " in page
+
+
+def test_the_legend_lies_below_and_no_note_is_wider_than_a_narrow_window(figures):
+    for figure in figures.values():
+        assert (figure.layout.legend.orientation, figure.layout.legend.yref) == ("h", "container")
+        for button in (b for menu in figure.layout.updatemenus for b in menu.buttons):
+            for note in button.args[1]["annotations"]:
+                assert all(len(line) <= 100 for line in note["text"].split("<br>"))
+        heads = re.sub("<(?!br)[^>]*>", "", figure.layout.title.text).split("<br>")
+        assert len(heads) == 3
+        assert all(len(head) <= 120 for head in heads)
+
+
+def test_hovering_over_a_quote_tells_its_bid_and_ask(figures):
+    dots = seen(figures["smile"], "deribit quotes fitted to")
+    assert all(re.fullmatch(r"bid \d+\.\d\d, ask \d+\.\d\d", told) for told in dots.text)
+    low, high = (float(part.split()[1]) for part in dots.text[0].split(", "))
+    assert low == pytest.approx(dots.y[0] - dots.error_y.arrayminus[0], abs=0.006)
+    assert high == pytest.approx(dots.y[0] + dots.error_y.array[0], abs=0.006)
+
+
+def test_a_day_alone_is_shown_as_a_day(figures):
+    layout = figures["premium"].layout
+    assert [at - datetime(2026, 3, 10, tzinfo=UTC) for at in layout.xaxis2.range] == [
+        timedelta(hours=-12),
+        timedelta(hours=12),
+    ]
+    assert layout.xaxis2.dtick == 86_400_000
+    assert layout.yaxis3.rangemode == "tozero"
 
 
 @pytest.mark.parametrize(

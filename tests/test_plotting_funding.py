@@ -1,5 +1,6 @@
 """Does the picture of funding show every venue in both units, and gaps where nothing is known?"""
 
+import re
 from datetime import UTC, datetime
 
 import funding_world as world
@@ -8,7 +9,7 @@ import pytest
 
 from hedgehouse import plotting
 from hedgehouse.canvas import NothingToPlot
-from hedgehouse.fundings import A_YEAR
+from hedgehouse.fundings import A_YEAR, DIVERGING, UNKNOWN
 from warehouse.instants import in_utc
 
 
@@ -57,7 +58,7 @@ def test_the_map_has_a_row_per_venue_and_a_column_per_hour_in_both_units(house):
 def test_the_picture_names_its_units_and_its_time(house):
     figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
     text = figure.to_json()
-    for unit in ("bp per 8 h", "% a year", "Hour, UTC", "Spread of venues, % a year"):
+    for unit in ("bp per 8 h", "% a year", "Hour, UTC", "Spread or mean of venues, % a year"):
         assert unit in text
     assert "as of 2026-01-02 06:00:00 UTC, known 2026-01-02 06:00:00 UTC" in text
     assert "real market, g1" in text
@@ -67,10 +68,32 @@ def test_the_picture_names_its_units_and_its_time(house):
 def test_without_a_browser_the_map_has_a_cell_for_every_known_hour(house, tmp_path):
     figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
     plotting.write(figure, tmp_path / "funding.svg")
-    cells = (tmp_path / "funding.svg").read_text().count("fill='#")
+    picture = (tmp_path / "funding.svg").read_text()
     known = sum(rate is not None for row in figure.data[0].z for rate in row)
     assert known == 30 + 21
-    assert cells >= known
+    assert picture.count("fill='#") >= known
+    assert picture.count(f"fill='{UNKNOWN}'") == 1  # behind them: what is not known
+
+
+def test_an_hour_without_a_rate_is_grey_and_not_the_white_of_zero(house):
+    figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
+    (behind,) = figure.layout.shapes
+    assert (behind.fillcolor, behind.layer, behind.xref) == (UNKNOWN, "below", "x domain")
+    assert UNKNOWN not in {colour for _, colour in DIVERGING}
+    flat = figure.data[0]
+    assert flat.zmin == -flat.zmax
+
+
+def test_a_cell_says_whose_rate_it_is_and_how_old(house):
+    figure, _ = plotting.draw(house, "funding", "X", datetime(2026, 1, 2, 6, tzinfo=UTC))
+    flat = figure.data[0]
+    known = [
+        (rate is None, source is None)
+        for rates, sources in zip(flat.z, flat.customdata, strict=True)
+        for rate, source in zip(rates, sources, strict=True)
+    ]
+    assert all(rate == source for rate, source in known)
+    assert re.fullmatch(r"v:X\S*, settled, \d+\.\d h old", flat.customdata[1][0])
 
 
 def test_a_coin_or_hour_without_funding_is_named(house):
