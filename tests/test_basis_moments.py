@@ -63,6 +63,33 @@ def test_a_second_of_basis_has_no_answer_of_a_later_one():
     assert (row["basis_low_bps"], row["basis_last_bps"]) == (0, pytest.approx(500))
 
 
+@pytest.mark.parametrize(
+    ("late_s", "names", "source", "is_flagged"),
+    [
+        (27, [PERP, SPOT], "spot_mid", False),
+        (27, [PERP], "index", True),
+        (0.4, [PERP, SPOT], "index", False),
+    ],
+    ids=["a market is there", "nothing else is", "answered at once"],
+)
+def test_an_index_of_half_a_minute_later_is_not_spot_for_a_quote_at_the_mark(
+    late_s, names, source, is_flagged
+):
+    answer = NOON + timedelta(seconds=late_s)
+    perp = rows_of(PERP, "perp", "USD", [NOON], [100.0], [99.8])
+    perp = perp.with_columns(index_at=answer, available_at=answer)
+    spot = rows_of(SPOT, "spot", "USDT", [NOON], [100.0], [None])
+    frames = {
+        "int_basis_quotes": pl.concat([perp, spot]).filter(pl.col("instrument_id").is_in(names)),
+        "int_basis_trades": pl.DataFrame(schema=carry_world.TRADES),
+    }
+    with duck_sql.world(frames, ("quote_assets", "basis_rules"), BASIS) as connection:
+        (row,) = connection.sql("from basis").pl().rows(named=True)
+    assert row["spot_source"] == source
+    assert ("asynchronous" in row["quality_flags"]) == is_flagged
+    assert (row["index_gap_bps"] is not None) == (late_s < 5 and SPOT in names)
+
+
 def test_a_basis_is_compared_with_rows_over_the_same_spot_alone():
     """Every hour the venue tells its index, 20 bps below the market that else stands for spot."""
     n = 120

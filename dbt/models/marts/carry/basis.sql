@@ -1,3 +1,6 @@
+{# An answer so much later than its mark is not of the moment of what stood at the mark. #}
+{% set late_s = 5 %}
+
 with
 
 quotes as (
@@ -253,6 +256,17 @@ converted as (
                 then 1
             else 0
         end as is_of_another_moment,
+        case
+            when {{ seconds_between('spots.snapshot_at', 'spots.observed_at') }} > {{ late_s }} then 1
+            else 0
+        end as is_late,
+        case
+            when
+                {{ seconds_between('spots.snapshot_at', 'spots.observed_at') }} > {{ late_s }}
+                and {{ seconds_between('spots.snapshot_at', 'spots.priced_at') }} <= {{ late_s }}
+                then 1
+            else 0
+        end as is_later_than_price,
         coalesce(quote_asset.is_dollar, false) as is_dollar_quote,
         coalesce(spot_asset.is_dollar and quote_asset.is_dollar, false) as is_dollar_pair
 
@@ -283,6 +297,7 @@ ranked as (
             partition by instrument_id, price_kind, snapshot_at
             order by
                 case when spot_source = 'perpetual' then 1 else 0 end asc nulls last,
+                is_later_than_price asc nulls last,
                 case when stablecoin_rate is null then 1 else 0 end asc nulls last,
                 is_of_another_moment asc nulls last,
                 source_rank asc nulls last,
@@ -316,7 +331,7 @@ opinions as (
         instrument_id,
         price_kind,
         snapshot_at,
-        max(case when spot_source = 'index' then spot_price end) as index_price,
+        max(case when spot_source = 'index' and is_late = 0 then spot_price end) as index_price,
         max(case when source_rank < 3 and choice_of_its_kind = 1 then spot_price end)
             as market_price,
         max(available_at) as available_at
@@ -369,6 +384,7 @@ paired as (
         chosen.spot_instrument_id,
         chosen.stablecoin_rate,
         chosen.is_dollar_quote,
+        chosen.is_later_than_price = 1 as is_spot_late,
         chosen.index_gap_bps,
         derivatives.price / chosen.spot_price as ratio,
         chosen.spot_source is not null
@@ -549,7 +565,7 @@ final as (
                 ("spot_source = 'perpetual'", 'perpetual_as_spot'),
                 (
                     'abs(price_age_s - spot_age_s) > max_asynchrony_s'
-                    ~ ' or abs(price_age_s - rate_age_s) > max_asynchrony_s',
+                    ~ ' or abs(price_age_s - rate_age_s) > max_asynchrony_s or is_spot_late',
                     'asynchronous',
                 ),
                 ('abs(index_gap_bps) > max_index_gap_bps', 'index_unlike_spot'),
