@@ -22,15 +22,9 @@ trades as (
         -- Negotiated prints say nothing of the book's flow; their ids still prove completeness.
         case when not is_block then price end as book_price,
         case when not is_block then quantity_base end as book_base,
-        case when not is_block then notional_usd end as book_usd,
-        case
-            when not is_block and side = 'buy' then notional_usd
-            when not is_block and side = 'sell' then 0
-        end as buy_usd,
-        case
-            when not is_block and side = 'sell' then notional_usd
-            when not is_block and side = 'buy' then 0
-        end as sell_usd,
+        -- Made exact once: it is summed three times.
+        case when not is_block then {{ exact('notional_usd') }} end as book_usd,
+        case when not is_block then side end as book_side,
         case when not is_block and side is null then 1 else 0 end as unsided,
         case when not is_block then 1 else 0 end as book_count
 
@@ -51,9 +45,11 @@ minutes as (
         {{ last_by('book_price', ['event_at', 'sequence', 'trade_id']) }} as close_price,
         {{ exact_sum('book_base') }} as volume_base,
         {{ exact_sum('book_price * book_base') }} as volume_quote,
-        {{ exact_sum('book_usd') }} as volume_usd,
-        {{ exact_sum('buy_usd') }} as buy_volume_usd,
-        {{ exact_sum('sell_usd') }} as sell_volume_usd,
+        cast(sum(book_usd) as double) as volume_usd,
+        cast(sum(case book_side when 'buy' then book_usd when 'sell' then 0 end) as double)
+            as buy_volume_usd,
+        cast(sum(case book_side when 'sell' then book_usd when 'buy' then 0 end) as double)
+            as sell_volume_usd,
         sum(book_count) as trade_count,
         sum(unsided) as unsided_count,
         max(event_at) as newest_event_at,
