@@ -129,7 +129,7 @@ def stamp(moment: Moment, known_at: datetime) -> str:
     wanted = moment.wanted or moment.at
     last = f" (the last snapshot by {utc(wanted)})" if wanted != moment.at else ""
     return (
-        f"as of {utc(moment.at)}{last}, known {utc(known_at)}; times are UTC<br>"
+        f"as of {utc(moment.at)}{last},<br>known {utc(known_at)}; times are UTC; "
         f"{origin}, {moment.generation}"
     )
 

@@ -173,7 +173,9 @@ def carry(house: Warehouse, moment: Moment) -> go.Figure:
     net = read(house, NET, moment, "carry.net")
     if net["net_apr"].is_null().all():
         raise NothingToPlot(f"carry.net: no net carry of {moment.underlying} by {utc(moment.at)}")
-    figure = make_subplots(rows=2, cols=1, row_heights=[0.7, 0.3], vertical_spacing=0.06)
+    figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.06
+    )
     figure.update_layout(barmode="stack")
     figure.update_yaxes(title_text="On capital, % a year", row=1)
     figure.update_yaxes(title_text=CAPACITY, rangemode="tozero", row=2)
@@ -222,14 +224,19 @@ def _net_page(horizon_days: int, own: pl.DataFrame) -> Page:
     )
     rooms = zip(places, shown["capacity_thousand_usd"], strict=True)
     unknown = [place for place, capacity in rooms if capacity is None]
-    notes = (
+    without = own.height - shown.height
+    notes = [
         f"Bars are costs: fees and slippage in and out are spread over {horizon_days} days, the "
         "spot leg and the deposits cost what dollars earn elsewhere. Net is gross less costs.",
-        f"{own.height - shown.height} of {own.height} positions have no known gross: no funding "
-        "known, or a future that expires before.",
-        *([f"Without books, capacity is not known: {', '.join(unknown)}."] if unknown else []),
-    )
-    return Page(f"{horizon_days} days", (*traces, (room, 2, 1)), notes)
+    ]
+    if without:
+        notes.append(
+            f"{without} of {own.height} positions have no known gross: no funding known, or a "
+            "future that expires before."
+        )
+    if unknown:
+        notes.append(f"Without books, capacity is not known: {', '.join(unknown)}.")
+    return Page(f"{horizon_days} days", (*traces, (room, 2, 1)), tuple(notes))
 
 
 def _left(place: str, row: dict[str, Any]) -> go.Scatter:

@@ -162,8 +162,9 @@ def _legend(traces: list[Any], top: float) -> Iterator[str]:
         yield from ramp(flat, left, top + 20 + n * FLAT_HEIGHT)
     top += FLAT_HEIGHT * len(flats)
     named = [t for t in traces if t.type in NAMED and t.showlegend is not False and t.name]
+    step = min(17, (HEIGHT - top - 12) / max(1, len(named)))
     for n, trace in enumerate(named):
-        y = top + 8 + n * 17
+        y = top + 8 + n * step
         colour = trace.line.color or trace.marker.color if trace.type == "scatter" else None
         colour = colour or trace.marker.color or INK
         if trace.type == "scatter" and "lines" in (trace.mode or "lines"):

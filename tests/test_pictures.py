@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import hedgehouse
 from hedgehouse import plotting
 from hedgehouse.canvas import Moment
-from hedgehouse.pictures import LONGEST_NAME, svg
+from hedgehouse.pictures import HEIGHT, LONGEST_NAME, svg
 from hedgehouse.scales import scale
 from tests.conftest import clock
 from warehouse.instants import in_utc
@@ -170,6 +170,14 @@ def test_an_axis_that_starts_at_zero_holds_zero_and_days_can_be_given_as_ends():
     ends = [NOON - timedelta(hours=12), NOON + timedelta(hours=12)]
     day = scale(go.layout.XAxis(type="date", range=ends), [NOON], 0.0, 100.0)
     assert day.at(NOON) == pytest.approx(50.0)
+
+
+def test_a_long_legend_ends_above_the_lower_edge():
+    figure = go.Figure([go.Scatter(x=[1], y=[n], name=f"line {n}") for n in range(60)])
+    picture = drawn(figure.update_layout(title={"text": "t"}))
+    heights = [float(n.attrib["y"]) for n in picture.iter() if (n.text or "").startswith("line ")]
+    assert len(heights) == 60
+    assert max(heights) <= HEIGHT
 
 
 def test_the_last_snapshot_by_a_time_is_drawn_and_named(house):

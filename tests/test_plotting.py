@@ -80,7 +80,7 @@ def test_every_axis_names_its_unit(figures, kind):
 def test_every_figure_says_as_of_when_and_from_which_market(figures, house, kind):
     title = figures[kind].layout.title.text
     at = LAST if kind == "premium" else NOON
-    assert f"as of {at:%Y-%m-%d %H:%M:%S} UTC, known 2026-03-1" in title
+    assert f"as of {at:%Y-%m-%d %H:%M:%S} UTC,<br>known 2026-03-1" in title
     assert f"simulated market, {house.generation}" in title
 
 

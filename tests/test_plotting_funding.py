@@ -60,8 +60,9 @@ def test_the_picture_names_its_units_and_its_time(house):
     text = figure.to_json()
     for unit in ("bp per 8 h", "% a year", "Hour, UTC", "Spread or mean of venues, % a year"):
         assert unit in text
-    assert "as of 2026-01-02 06:00:00 UTC, known 2026-01-02 06:00:00 UTC" in text
-    assert "real market, g1" in text
+    title = figure.layout.title.text
+    assert "as of 2026-01-02 06:00:00 UTC,<br>known 2026-01-02 06:00:00 UTC" in title
+    assert "real market, g1" in title
     assert [b.label for b in figure.layout.updatemenus[0].buttons] == ["per 8 hours", "annualised"]
 
 
