@@ -89,7 +89,14 @@ def test_a_venue_without_a_known_fee_is_left_out_and_said_to_be():
     assert found == {0: (["a"], ["fee_unknown"], 0), 60: (["a"], ["book_missing"], 0)}
 
 
-def test_books_of_one_instant_that_came_apart_are_as_old_as_they_are():
-    found = ladder(book("a", 0, stood=3), book("b", 0, stood=63), book("a", 100), book("b", 102))
-    assert found[0] == (["a", "b"], ["books_apart"], 60)
+def test_a_book_of_a_minute_later_is_not_of_the_same_market():
+    late = book("b", 0, stood=63)
+    found = ladder(book("b", -60), book("a", 0, stood=3), late, book("a", 100), book("b", 102))
+    assert found[0] == (["a"], ["book_missing"], 0)
     assert found[102] == (["a", "b"], [], 2)
+    assert ladder(book("a", 0, stood=62), late)[0] == (["a", "b"], [], 1)
+
+
+def test_books_of_one_instant_that_came_apart_are_as_old_as_they_are():
+    found = ladder(book("a", 0, stood=-3), book("b", 0, stood=4))
+    assert found[0] == (["a", "b"], ["books_apart"], 7)

@@ -142,14 +142,36 @@ found as (
 
 ),
 
+-- Books of one instant of the grid were asked for one after the other: one that stood well after the
+-- first of them shows another market, and a split over both was never to be had.
+together as (
+
+    select
+        *,
+        is_fresh
+        and {{ seconds_between('first_stood_at', 'stood_at') }} <= {{ carried_s }} as takes_part
+
+    from (
+        select
+            *,
+            greatest(
+                snapshot_at,
+                min(case when is_fresh then stood_at end) over (partition by underlying, kind, snapshot_at)
+            ) as first_stood_at
+
+        from found
+    ) as dated
+
+),
+
 judged as (
 
     select
         *,
-        max(case when is_known and not is_fresh then 1 else 0 end) over alike = 1 as is_book_missing,
-        max(case when is_fresh and taker_bps is null then 1 else 0 end) over alike = 1 as is_fee_unknown
+        max(case when is_known and not takes_part then 1 else 0 end) over alike = 1 as is_book_missing,
+        max(case when takes_part and taker_bps is null then 1 else 0 end) over alike = 1 as is_fee_unknown
 
-    from found
+    from together
 
     window alike as (partition by underlying, kind, snapshot_at)
 
@@ -166,7 +188,6 @@ combined as (
         {{ exact_sum('mid_price') }} / count(*) as reference_price,
         max(case when is_lot_unknown then 1 else 0 end) = 1 as is_lot_unknown,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed,
-        -- Books of one instant of the grid were asked for one after the other.
         {{ seconds_between('min(stood_at)', 'greatest(snapshot_at, max(stood_at))') }} as oldest_book_age_s,
         min(quoted_at) as oldest_quoted_at,
         greatest(snapshot_at, max(available_at)) as available_at,
@@ -178,7 +199,7 @@ combined as (
 
     from judged
 
-    where is_fresh and taker_bps is not null
+    where takes_part and taker_bps is not null
 
     group by underlying, kind, snapshot_at, is_book_missing, is_fee_unknown
 
