@@ -4,6 +4,8 @@
     event_time='quoted_at',
 ) }}
 
+{% set last_to_stand = ['is_timely', 'stood_at', 'snapshot_at'] %}
+
 with
 
 quotes as (
@@ -38,15 +40,15 @@ newest as (
         instrument_id,
         bin_end_at,
         max(snapshot_at) as snapshot_at,
-        {{ last_by('mid_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as mid_price,
-        {{ last_by('mark_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as mark_price,
-        {{ last_by('last_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as last_price,
-        {{ last_by('index_price', ['is_timely', 'stood_at', 'snapshot_at']) }} as index_price,
-        {{ last_by('half_spread_bps', ['is_timely', 'stood_at', 'snapshot_at']) }} as half_spread_bps,
-        {{ last_by('case when mid_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as mid_at,
-        {{ last_by('case when mark_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as mark_at,
-        {{ last_by('case when last_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as last_at,
-        {{ last_by('case when index_price is not null then stood_at end', ['is_timely', 'stood_at', 'snapshot_at']) }} as index_at,
+        {{ last_by('mid_price', last_to_stand) }} as mid_price,
+        {{ last_by('mark_price', last_to_stand) }} as mark_price,
+        {{ last_by('last_price', last_to_stand) }} as last_price,
+        {{ last_by('index_price', last_to_stand) }} as index_price,
+        {{ last_by('half_spread_bps', last_to_stand) }} as half_spread_bps,
+        {{ last_by('case when mid_price is not null then stood_at end', last_to_stand) }} as mid_at,
+        {{ last_by('case when mark_price is not null then stood_at end', last_to_stand) }} as mark_at,
+        {{ last_by('case when last_price is not null then stood_at end', last_to_stand) }} as last_at,
+        {{ last_by('case when index_price is not null then stood_at end', last_to_stand) }} as index_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
 
