@@ -90,6 +90,30 @@ def test_an_index_of_half_a_minute_later_is_not_spot_for_a_quote_at_the_mark(
     assert (row["index_gap_bps"] is not None) == (late_s < 5 and SPOT in names)
 
 
+@pytest.mark.parametrize("is_on_tape", [True, False], ids=["on the tape", "told by a ticker"])
+def test_a_last_price_is_as_old_as_its_print_and_a_tickers_is_of_no_known_time(is_on_tape):
+    perp = rows_of(PERP, "perp", "USD", [NOON], [100.0], [100.0]).with_columns(last_price=105.0)
+    names = ("venue", "underlying", "instrument_id", "kind", "contract_type", "base", "quote")
+    paid = perp.select(
+        *names,
+        "snapshot_at",
+        "available_at",
+        "is_availability_assumed",
+        "expires_at",
+        close_price=pl.lit(104.0),
+        traded_at=pl.lit(NOON - timedelta(seconds=50)),
+    )
+    frames = {
+        "int_basis_quotes": perp,
+        "int_basis_trades": paid if is_on_tape else paid.clear(),
+    }
+    with duck_sql.world(frames, ("quote_assets", "basis_rules"), BASIS) as connection:
+        (row,) = connection.sql("from basis where price_kind = 'last'").pl().rows(named=True)
+    assert row["price"] == (104 if is_on_tape else 105)
+    assert row["price_age_s"] == (50 if is_on_tape else 0)
+    assert row["quality_flags"] == ([] if is_on_tape else ["asynchronous"])
+
+
 def test_a_basis_is_compared_with_rows_over_the_same_spot_alone():
     """Every hour the venue tells its index, 20 bps below the market that else stands for spot."""
     n = 120

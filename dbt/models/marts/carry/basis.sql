@@ -52,7 +52,9 @@ quoted as (
             when 'mid' then quotes.mid_at
             when 'mark' then quotes.mark_at
             else quotes.last_at
-        end as observed_at
+        end as observed_at,
+        -- A ticker tells the last price and not when it was paid: that may be long ago.
+        price_kinds.price_kind = 'last' as is_undated
 
     from quotes
 
@@ -85,7 +87,8 @@ priced as (
         'last' as price_kind,
         close_price as price,
         cast(null as double) as half_spread_bps,
-        traded_at as observed_at
+        traded_at as observed_at,
+        false as is_undated
 
     from {{ ref('int_basis_trades') }}
 
@@ -93,14 +96,17 @@ priced as (
 
 ),
 
--- A mark at midnight may be seen from both days, a last price on the tape and in a quote: the newer counts.
+-- A mark at midnight may be seen from both days: the newer counts. A last price on the tape has its time.
 newest as (
 
     select
         *,
         row_number() over (
             partition by instrument_id, price_kind, snapshot_at
-            order by observed_at desc nulls last, available_at desc nulls last
+            order by
+                case when is_undated then 1 else 0 end asc nulls last,
+                observed_at desc nulls last,
+                available_at desc nulls last
         ) as age_rank
 
     from priced
@@ -374,6 +380,7 @@ paired as (
         derivatives.quote,
         derivatives.expires_at,
         derivatives.price,
+        derivatives.is_undated,
         derivatives.half_spread_bps,
         derivatives.entry_z,
         derivatives.exit_z,
@@ -565,7 +572,7 @@ final as (
                 ("spot_source = 'perpetual'", 'perpetual_as_spot'),
                 (
                     'abs(price_age_s - spot_age_s) > max_asynchrony_s'
-                    ~ ' or abs(price_age_s - rate_age_s) > max_asynchrony_s or is_spot_late',
+                    ~ ' or abs(price_age_s - rate_age_s) > max_asynchrony_s or is_spot_late or is_undated',
                     'asynchronous',
                 ),
                 ('abs(index_gap_bps) > max_index_gap_bps', 'index_unlike_spot'),
