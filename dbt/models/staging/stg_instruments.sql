@@ -1,3 +1,6 @@
+-- Every model and day asks for it, and as a view it would open a file of each day there is.
+{{ config(materialized='table') }}
+
 with
 
 source as (
