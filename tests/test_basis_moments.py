@@ -32,16 +32,18 @@ def mark(*quotes: dict) -> dict:
     return row
 
 
-def test_what_was_answered_after_the_mark_gives_way_to_what_stood_at_it():
+def test_what_was_answered_long_after_the_mark_gives_way_to_what_stood_at_it():
     row = mark(told(-0.5, 100), told(0, 105, received_s=27))
     assert (row["mid_price"], row["mid_at"]) == (100, NOON - timedelta(seconds=0.5))
 
 
-def test_an_answer_alone_counts_and_bears_the_time_of_its_receipt():
+def test_an_answer_nearest_to_the_mark_counts_and_bears_the_time_of_its_receipt():
     row = mark(told(0, 105, received_s=27))
     assert (row["mid_price"], row["mid_at"]) == (105, NOON + timedelta(seconds=27))
     prompt = mark(told(-9, 100, received_s=-8), told(-5, 105, received_s=-4))
     assert (prompt["mid_price"], prompt["mid_at"]) == (105, NOON - timedelta(seconds=4))
+    minutely = mark(told(-60, 100, received_s=-59), told(0, 105, received_s=1))
+    assert (minutely["mid_price"], minutely["mid_at"]) == (105, NOON + timedelta(seconds=1))
 
 
 def test_a_second_of_basis_has_no_answer_of_a_later_one():

@@ -4,7 +4,7 @@
     event_time='quoted_at',
 ) }}
 
-{% set last_to_stand = ['is_timely', 'stood_at', 'snapshot_at'] %}
+{% set nearest_last = ['nearness_us', 'stood_at', 'snapshot_at'] %}
 
 with
 
@@ -20,18 +20,18 @@ quotes as (
 
 ),
 
--- What the venue answered after the mark is not of the mark: it counts where nothing else is there.
+-- What the venue answered after the mark counts where nothing stood nearer to it.
 timed as (
 
     select
         *,
-        case when stood_at <= bin_end_at then 1 else 0 end as is_timely
+        -abs({{ micros('stood_at') }} - {{ micros('bin_end_at') }}) as nearness_us
 
     from quotes
 
 ),
 
--- Book and ticker come apart: of each measure the bin's last value counts.
+-- Book and ticker come apart: of each measure the value nearest to the bin's end counts.
 newest as (
 
     select
@@ -40,15 +40,15 @@ newest as (
         instrument_id,
         bin_end_at,
         max(snapshot_at) as snapshot_at,
-        {{ last_by('mid_price', last_to_stand) }} as mid_price,
-        {{ last_by('mark_price', last_to_stand) }} as mark_price,
-        {{ last_by('last_price', last_to_stand) }} as last_price,
-        {{ last_by('index_price', last_to_stand) }} as index_price,
-        {{ last_by('half_spread_bps', last_to_stand) }} as half_spread_bps,
-        {{ last_by('case when mid_price is not null then stood_at end', last_to_stand) }} as mid_at,
-        {{ last_by('case when mark_price is not null then stood_at end', last_to_stand) }} as mark_at,
-        {{ last_by('case when last_price is not null then stood_at end', last_to_stand) }} as last_at,
-        {{ last_by('case when index_price is not null then stood_at end', last_to_stand) }} as index_at,
+        {{ last_by('mid_price', nearest_last) }} as mid_price,
+        {{ last_by('mark_price', nearest_last) }} as mark_price,
+        {{ last_by('last_price', nearest_last) }} as last_price,
+        {{ last_by('index_price', nearest_last) }} as index_price,
+        {{ last_by('half_spread_bps', nearest_last) }} as half_spread_bps,
+        {{ last_by('case when mid_price is not null then stood_at end', nearest_last) }} as mid_at,
+        {{ last_by('case when mark_price is not null then stood_at end', nearest_last) }} as mark_at,
+        {{ last_by('case when last_price is not null then stood_at end', nearest_last) }} as last_at,
+        {{ last_by('case when index_price is not null then stood_at end', nearest_last) }} as index_at,
         max(available_at) as available_at,
         max(case when is_availability_assumed then 1 else 0 end) = 1 as is_availability_assumed
 
