@@ -49,9 +49,9 @@ class Feed:
         self.market.tell(days, self.live.settings.underlyings)
         return self.market.portfolio
 
-    def streams(self, days: Sequence[date]) -> Path | None:
-        """The embedded market's archive of every best quote on `days`; venues have none."""
-        return self.market.stream(days) if self.market else None
+    def archives(self, days: Sequence[date]) -> Path | None:
+        """What can be downloaded of the embedded market beside `days`; None of real venues."""
+        return self.market.archive(days) if self.market else None
 
 
 @contextmanager

@@ -81,12 +81,13 @@ def run(
     *,
     every: timedelta,
     portfolio: Path | None = None,
-    is_streamed: bool = False,
+    with_archives: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
     """Let `days` pass, then build and publish once. What goes wrong is told, not raised.
 
-    If `is_streamed`, the embedded market's files of every best quote are imported as well.
+    If `with_archives`, the embedded market's files of every best quote on these days, and of prints
+    on the days before, are imported as well.
     """
     location = feed.live.location
     before = held.replaced(location, days)
@@ -94,8 +95,8 @@ def run(
     with dg.DagsterInstance.ephemeral() as instance:
         gathered = gather(feed, days, every=every, instance=instance, steps=steps)
         steps.begin("portfolio")
-        streams = feed.streams(days) if is_streamed else None
-        imported = _import(feed, days, portfolio, streams)
+        archives = feed.archives(days) if with_archives else None
+        imported = _import(feed, days, portfolio, archives)
         steps.begin("build and publish")
         is_held = _is_anything_held(location)
         unbuilt = backfill.build_and_publish(feed.live, instance) if is_held else []
@@ -219,10 +220,10 @@ def _missing(location: Location, days: Sequence[date]) -> set[tuple[str, str]]:
 
 
 def _import(
-    feed: Feed, days: Sequence[date], portfolio: Path | None, streams: Path | None
+    feed: Feed, days: Sequence[date], portfolio: Path | None, archives: Path | None
 ) -> ImportReport | None:
     path = feed.portfolio(days)
-    paths = [portfolio or path, streams]
+    paths = [portfolio or path, archives]
     if any(paths):
         return import_paths(
             feed.live.location,

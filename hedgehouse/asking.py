@@ -40,7 +40,7 @@ class Asked:
     size: float
     faults: str
     portfolio: Path | None
-    is_streamed: bool = False  # of the embedded market: every best quote is imported too
+    with_archives: bool = False  # of the embedded market: quotes and the days before as files
 
 
 def asked(
@@ -91,7 +91,7 @@ def run(
                 wanted.days,
                 every=wanted.every,
                 portfolio=wanted.portfolio,
-                is_streamed=wanted.is_streamed,
+                with_archives=wanted.with_archives,
                 progress=told,
             )
             return report, share_of(feed)

@@ -60,8 +60,8 @@ def run_demo(
         clock=clock,
     )
     with voice.progress("demo") as progress:
-        streamed = replace(wanted, is_streamed=True)
-        report, share = run(location, streamed, clock=clock, progress=progress)
+        archived = replace(wanted, with_archives=True)
+        report, share = run(location, archived, clock=clock, progress=progress)
     for error in report.errors:
         write_error(error)
     fields: dict[str, Any] = {"seed": seed, "run": run_fields(report, share)}

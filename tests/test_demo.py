@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hedgehouse import cli
+from hedgehouse import cli, connect
 from hedgehouse.demo import FAULTS
 from pipelines.simulator.wire.faults import parse
 
@@ -42,6 +42,14 @@ def test_the_demo_tells_what_it_survived_and_what_it_found_beside_what_was_plant
     assert told["blocked"]["block_reasons"]
     assert cli.run(["signals", "--underlying", "BTC", "--data", folder]) == 0
     capsys.readouterr()
+    with connect(folder) as house:
+        # of the days before that came in bulk: without them nothing is high or low
+        states = house.sql(
+            "select distinct toxicity_state from flow.toxicity_1h "
+            "where cast(hour_at as date) = date '2026-03-10' and vpin_cdf is not null"
+        )
+    assert "unknown" not in states["toxicity_state"]
+    assert states.height > 0
 
     # a market of another seed does not fit into the folder
     assert cli.run(["demo", "--seed", str(SEED + 1), "--size", "0.002", "--data", folder]) == 65

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from pipelines.ingest import import_paths
-from pipelines.simulator import books, streams, stress
+from pipelines.simulator import books, bulk, streams, stress
 from pipelines.simulator.embedded import embedded
 from pipelines.simulator.history import History
 from pipelines.simulator.world import LISTINGS, epoch_us
@@ -118,11 +118,11 @@ def test_a_large_world_draws_each_second_and_a_small_one_seldom():
     assert stamps[0] == 500_000  # what was before midnight is of the day before
 
 
-def test_the_market_writes_them_as_files_that_are_imported_as_whole_streams(tmp_path):
+def test_the_market_writes_them_and_the_prints_of_days_before_as_whole_files(tmp_path, history):
     at = datetime(2026, 3, 12, tzinfo=UTC)
     location = Location(tmp_path)
     with embedded(location, seed=7, size=SIZE, at=at) as market:
-        folder = market.stream([DAY])
+        folder = market.archive([DAY])
     world = World("simulator", seed=7)
     report = import_paths(location, [folder], clock=lambda: at, world=world)
     assert (report.exit_code, report.errors) == (0, ())
@@ -133,6 +133,16 @@ def test_the_market_writes_them_as_files_that_are_imported_as_whole_streams(tmp_
         name for name, listing in MARKETS.items() if listing.market != "cm"
     }
     assert held["snapshot_at"].max() - held["snapshot_at"].min() > timedelta(hours=23)
+    bulk_days = [DAY - timedelta(days=n) for n in range(1, bulk.DAYS_BEFORE + 1)]
+    perpetuals = [listing for listing in LISTINGS if listing.market == "um"]
+    printed = {
+        (listing.instrument_id, day): len(history.prints(listing, day))
+        for listing in perpetuals
+        for day in bulk_days
+    }
+    trades = lake.scan(location, "trades").collect()
+    days = trades.group_by("instrument_id", pl.col("event_at").dt.date()).len()
+    assert {(name, day): rows for name, day, rows in days.iter_rows()} == printed
 
 
 @pytest.mark.parametrize("listing", [m for m in LISTINGS if m.market == "deribit"], ids=str)

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipelines.simulator import files
 from pipelines.simulator.prints import Prints
-from pipelines.simulator.world import epoch_us, instant
+from pipelines.simulator.world import Listing, epoch_us, instant
 
 FOLDER = {"spot": "spot", "um": "futures/um", "cm": "futures/cm"}
 SIZE_COLUMN = {"um": "quote_qty", "cm": "base_qty"}
@@ -82,10 +82,18 @@ def write_trades(root: Path, prints: Prints, edges: tuple[Prints, Prints], day: 
         rows = trades_csv(of_day, epoch_us(its_day), its_day)
         if prints.listing.instrument_id == FLAWED and offset == 0:
             rows = _damage(rows, of_day)
-        path = trades_path(root, prints.listing.market, prints.listing.symbol, its_day)
-        header = prints.listing.market != "spot"
-        paths.append(files.write_zip(path, files.csv(rows, header=header)))
+        paths.append(_write_csv(root, prints.listing, its_day, rows))
     return paths
+
+
+def write_day(root: Path, prints: Prints, day: date) -> Path:
+    """A day's zip as the venue made it, without damage."""
+    return _write_csv(root, prints.listing, day, trades_csv(prints, epoch_us(day), day))
+
+
+def _write_csv(root: Path, listing: Listing, day: date, rows: pl.DataFrame) -> Path:
+    path = trades_path(root, listing.market, listing.symbol, day)
+    return files.write_zip(path, files.csv(rows, header=listing.market != "spot"))
 
 
 def hole(of_day: Prints) -> tuple[int, int]:

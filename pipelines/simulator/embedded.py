@@ -18,7 +18,7 @@ from threading import Lock
 from typing import IO, Any
 
 from pipelines.settings import Settings
-from pipelines.simulator.served import STREAMS
+from pipelines.simulator.served import ARCHIVES
 from pipelines.simulator.wire import faults as wire_faults
 from pipelines.simulator.wire.server import START, Server, SimulatorError
 from pipelines.transport import Transport
@@ -101,13 +101,14 @@ class Embedded:
             }
         )
 
-    def stream(self, days: Sequence[date]) -> Path:
-        """The folder of the files that hold each change of the best quotes on `days`."""
+    def archive(self, days: Sequence[date]) -> Path:
+        """The folder of the files that hold each change of the best quotes on `days`, and prints of
+        the days before."""
         market = self.location.market.resolve()
         self.commands.say(
-            {"days": [], "streams": [str(day) for day in days], "market": str(market)}
+            {"days": [], "archives": [str(day) for day in days], "market": str(market)}
         )
-        return market / STREAMS
+        return market / ARCHIVES
 
     def cpu_s(self) -> float:
         """Seconds of processor time that the market has taken so far."""

@@ -12,14 +12,14 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.simulator import portfolio, streams, truth
+from pipelines.simulator import bulk, portfolio, truth
 from pipelines.simulator.history import History
 from pipelines.simulator.wire import faults
 from pipelines.simulator.wire.faults import Faults
 from pipelines.simulator.wire.server import SimulatorError, serve
 from pipelines.simulator.world import COINS
 
-STREAMS = "streams"  # the folder of best-quote files beside that of the portfolio
+ARCHIVES = "archives"  # the folder of what can be downloaded, beside that of the portfolio
 
 
 def main(text: str) -> None:
@@ -44,8 +44,8 @@ def _done(history: History, command: dict[str, Any]) -> dict[str, Any]:
         wanted = [coin for coin in COINS if coin.name in command["coins"]]
         states = {coin.name: history.state(coin, days[0]) for coin in wanted}
         portfolio.write(Path(command["market"]), states, days[0])
-    if streamed := [date.fromisoformat(day) for day in command.get("streams", ())]:
-        streams.write(Path(command["market"]) / STREAMS, history, streamed)
+    if archived := [date.fromisoformat(day) for day in command.get("archives", ())]:
+        bulk.write(Path(command["market"]) / ARCHIVES, history, archived)
     return {"cpu_s": time.process_time()}
 
 
