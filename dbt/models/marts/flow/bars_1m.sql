@@ -45,11 +45,9 @@ minutes as (
         {{ last_by('book_price', ['event_at', 'sequence', 'trade_id']) }} as close_price,
         {{ exact_sum('book_base') }} as volume_base,
         {{ exact_sum('book_price * book_base') }} as volume_quote,
-        cast(sum(book_usd) as double) as volume_usd,
-        cast(sum(case book_side when 'buy' then book_usd when 'sell' then 0 end) as double)
-            as buy_volume_usd,
-        cast(sum(case book_side when 'sell' then book_usd when 'buy' then 0 end) as double)
-            as sell_volume_usd,
+        sum(book_usd) as exact_usd,
+        sum(case book_side when 'buy' then book_usd when 'sell' then 0 end) as exact_buy_usd,
+        sum(case book_side when 'sell' then book_usd when 'buy' then 0 end) as exact_sell_usd,
         sum(book_count) as trade_count,
         sum(unsided) as unsided_count,
         max(event_at) as newest_event_at,
@@ -73,7 +71,10 @@ so_far as (
         *,
         {{ day_of('minute_at') }} as day_at,
         {{ minute_end('minute_at') }} as minute_end_at,
-        sum(buy_volume_usd - sell_volume_usd) over day_so_far as cvd_usd,
+        cast(exact_usd as double) as volume_usd,
+        cast(exact_buy_usd as double) as buy_volume_usd,
+        cast(exact_sell_usd as double) as sell_volume_usd,
+        cast(sum(exact_buy_usd - exact_sell_usd) over day_so_far as double) as cvd_usd,
         max(newest_available_at) over day_so_far as inputs_available_at,
         sum(numbered_count) over day_so_far as received_count,
         max(last_sequence) over day_so_far
@@ -119,7 +120,11 @@ select
     buy_volume_usd - sell_volume_usd as signed_volume_usd,
     cvd_usd,
     cast(trade_count as bigint) as trade_count,
-    volume_quote / nullif(volume_base, 0) as vwap,
+    -- A mean lies between its prices, though a quotient of sums may round beyond them.
+    case
+        when volume_base > 0
+            then least(greatest(volume_quote / volume_base, low_price), high_price)
+    end as vwap,
     coverage as coverage_share,
     available_at,
     {{ quality(
