@@ -18,7 +18,9 @@ def prints() -> pl.DataFrame:
     """Prints of contracts of some dollars each, whose coins and dollars are no round numbers."""
     draw = np.random.default_rng(11)
     count = MARKETS * PRINTS
-    price = np.round(np.exp(draw.normal(5, 4, count)), 1) + 0.1
+    # Half of the markets stand still: there any rounding is beyond the only price.
+    moving = np.round(np.exp(draw.normal(5, 4, count)), 1) + 0.1
+    price = np.where(np.arange(count) % 2, moving, 87_654.3)
     dollars = np.round(draw.integers(1, 10**6, count) / 3, 4)
     seconds = draw.integers(0, MINUTES * 60, count).tolist()
     at = [DAY + timedelta(seconds=s) for s in seconds]
