@@ -7,7 +7,7 @@ Neighbouring levels share one call of dbt where their days allow, since a call c
 second before it runs anything.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -163,18 +163,29 @@ def runs(days: Sequence[date]) -> list[tuple[date, date]]:
 def _parents_first(
     groups: Mapping[tuple[date, ...], list[str]], members: Sequence[Model]
 ) -> list[tuple[tuple[date, ...], list[str]]]:
-    """Order the groups of a level. A child's days include its parent's, so there is no circle."""
+    """Order the groups of a level, each as one piece unless its models stand on each other's."""
     parents = {m.name: set(m.parents) for m in members}
     waiting, ordered = dict(groups), []
     while waiting:
         pending = {name for names in waiting.values() for name in names}
-        days = next(
-            days
-            for days, names in waiting.items()
-            if not (pending - set(names)) & {p for name in names for p in parents[name]}
-        )
-        ordered.append((days, waiting.pop(days)))
+        ready = {days: _ready(names, parents, pending) for days, names in waiting.items()}
+        days = max(waiting, key=lambda days: (ready[days] == waiting[days], len(ready[days])))
+        ordered.append((days, ready[days]))
+        waiting[days] = [name for name in waiting[days] if name not in ready[days]]
+        if not waiting[days]:
+            del waiting[days]
     return ordered
+
+
+def _ready(
+    names: Sequence[str], parents: Mapping[str, set[str]], pending: Collection[str]
+) -> list[str]:
+    """Those that stand on nothing that is pending but each other; parents come before children."""
+    found: list[str] = []
+    for name in names:
+        if not (parents[name] & set(pending)) - set(found):
+            found.append(name)
+    return found
 
 
 def _levels(ordered: Sequence[Model]) -> dict[str, int]:
