@@ -160,7 +160,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise UnreadableFile(f"{path}: cannot be opened: {first_line(error)}") from error
     connection.execute("use hedgehouse")
     connection.execute("detach memory")
-    # Instances that spill into one folder, in whatever process, overwrite each other's files.
+    # Instances that spill into one folder overwrite each other's files.
     spill = f"{path}.{os.urandom(8).hex()}.tmp"
     connection.execute(f"set temp_directory = {_quoted(spill)}")
 

@@ -12,8 +12,8 @@ from pipelines.simulator import binance, streams
 from pipelines.simulator.history import History
 from pipelines.simulator.world import LISTINGS
 
-# The first sizes buckets, the next two fill a window and a hundred more buckets, as many as it
-# takes to say which are high; a day is a venue's slack.
+# A window of fifty buckets and a hundred more are what it takes to say which are high: three days'
+# worth, after one that sizes them.
 DAYS_BEFORE = 4
 MARKETS_BEFORE = ("um",)  # which trade most
 
